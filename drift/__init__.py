@@ -1,0 +1,1 @@
+"""How change is detected: detectors over segments of scores and embeddings, and the alert rules above them."""

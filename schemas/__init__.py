@@ -1,0 +1,1 @@
+"""What flows through evalstream: records, ids, errors, decoding and settings."""

@@ -1,0 +1,50 @@
+"""What the judge worker is asked: rendered, redacted, bounded views, never references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .base import Record, UtcDatetime
+from .ids import plain_digest
+from .source import Source
+
+
+class View(Record):
+    """What a deferred evaluator sees of one target: named texts, e.g. ``{"input": …, "output": …}``."""
+
+    target_id: str
+    target_digest: str
+    span_id: str | None = None
+    fields: Mapping[str, Any]
+
+
+class JudgeRequest(Record):
+    """All views of one trace (or session) for one configured evaluator; answered together."""
+
+    schema_version: Literal[1] = 1
+    trace_id: str
+    session_id: str | None = None
+    target: Literal["span", "trace", "session"]
+    project: str = ""
+    environment: str = ""
+    evaluator: str
+    evaluator_version: str
+    decisions: tuple[str, ...]
+    fingerprint: str
+    revision: int
+    views: tuple[View, ...]
+    event_time: UtcDatetime
+    requested_at: UtcDatetime
+    inclusion_probability: float = Field(default=1.0, gt=0, le=1)
+    measurable: bool = True
+    dimensions: Mapping[str, tuple[str, ...]] = {}
+    source: Source
+
+    @property
+    def request_id(self) -> str:
+        return plain_digest(
+            [self.trace_id, self.evaluator, self.evaluator_version, sorted((v.target_id, v.target_digest) for v in self.views)]
+        )

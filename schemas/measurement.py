@@ -1,0 +1,156 @@
+"""What the monitor sees: one number per (trace, evaluator, segment), sent in columns.
+
+A worker writes one `MeasurementBatch` per partition of the topic and batch of work. Offsets of one source partition
+rise within a batch and from batch to batch, so that the reader can drop what it has already counted.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from .base import Record, UtcDatetime
+from .ids import plain_digest
+
+Outcome = Literal["scored", "failed", "skipped"]
+
+
+class Segment(Record):
+    """What a series of measurements is about: an evaluator in a project and environment, alone or within one
+    declared dimension (such as ``tool = "search"``)."""
+
+    project: str = ""
+    environment: str = ""
+    evaluator: str
+    dimension: str | None = None
+    dimension_value: str | None = None
+
+    @property
+    def key(self) -> str:
+        """A stable text, also the key that chooses the partition."""
+        parts = [self.project, self.environment, self.evaluator]
+        if self.dimension is not None:
+            parts.append(f"{self.dimension}={self.dimension_value}")
+        return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+    def partition(self, count: int) -> int:
+        """The partition, of `count`, that all measurements of this segment go to."""
+        return int(plain_digest(self.key)[:8], 16) % count
+
+
+class Measurement(Record):
+    """One trace's outcome under one evaluator in one segment. `vector` is float16, for embedding evaluators."""
+
+    segment: Segment
+    trace_id: str
+    outcome: Outcome = "scored"
+    value: float | None = None
+    passed: bool | None = None
+    event_time: UtcDatetime
+    inclusion_probability: float = 1.0
+    vector: tuple[float, ...] | None = None
+
+
+class Positioned(NamedTuple):
+    """A measurement with the source offset that produced it."""
+
+    offset: int
+    measurement: Measurement
+
+
+class MeasurementBatch(Record):
+    """Columns of measurements of one source partition. Arrays are of equal length; indices point into the tables."""
+
+    schema_version: Literal[1] = 1
+    source_topic: str
+    source_partition: int
+    source_epoch: int = 0
+    partition_count: int
+    segments: tuple[Segment, ...]
+    traces: tuple[str, ...]
+    segment: tuple[int, ...]
+    trace: tuple[int, ...]
+    outcome: tuple[Outcome, ...]
+    value: tuple[float | None, ...]
+    passed: tuple[bool | None, ...]
+    time: tuple[float, ...]
+    inclusion: tuple[float, ...]
+    offset: tuple[int, ...]
+    vectors: Mapping[int, str] = {}
+
+    def items(self) -> Iterator[Positioned]:
+        """The measurements, in source order."""
+        columns = zip(
+            self.segment, self.trace, self.outcome, self.value, self.passed, self.time, self.inclusion, self.offset,
+            strict=True,
+        )
+        for row, (segment, trace, outcome, value, passed, time, inclusion, offset) in enumerate(columns):
+            yield Positioned(
+                offset,
+                Measurement.model_construct(
+                    segment=self.segments[segment],
+                    trace_id=self.traces[trace],
+                    outcome=outcome,
+                    value=value,
+                    passed=passed,
+                    event_time=datetime.fromtimestamp(time, UTC),
+                    inclusion_probability=inclusion,
+                    vector=_unpack(self.vectors[row]) if row in self.vectors else None,
+                ),
+            )
+
+
+def in_columns(
+    items: Iterable[Positioned], *, topic: str, partition: int, epoch: int, partition_count: int
+) -> dict[int, MeasurementBatch]:
+    """Measurements of one source partition as one batch per partition of the measurements topic."""
+    split: dict[int, list[Positioned]] = {}
+    for item in sorted(items, key=lambda i: i.offset):
+        split.setdefault(item.measurement.segment.partition(partition_count), []).append(item)
+    return {
+        target: _batch(rows, topic=topic, partition=partition, epoch=epoch, partition_count=partition_count)
+        for target, rows in split.items()
+    }
+
+
+def _batch(rows: list[Positioned], *, topic: str, partition: int, epoch: int, partition_count: int) -> MeasurementBatch:
+    segments: dict[str, int] = {}
+    traces: dict[str, int] = {}
+    table: list[Segment] = []
+    found = [row.measurement for row in rows]
+    for m in found:
+        if m.segment.key not in segments:
+            segments[m.segment.key] = len(table)
+            table.append(m.segment)
+        traces.setdefault(m.trace_id, len(traces))
+    return MeasurementBatch(
+        source_topic=topic,
+        source_partition=partition,
+        source_epoch=epoch,
+        partition_count=partition_count,
+        segments=tuple(table),
+        traces=tuple(traces),
+        segment=tuple(segments[m.segment.key] for m in found),
+        trace=tuple(traces[m.trace_id] for m in found),
+        outcome=tuple(m.outcome for m in found),
+        value=tuple(m.value for m in found),
+        passed=tuple(m.passed for m in found),
+        time=tuple(m.event_time.timestamp() for m in found),
+        inclusion=tuple(m.inclusion_probability for m in found),
+        offset=tuple(row.offset for row in rows),
+        vectors={i: _pack(m.vector) for i, m in enumerate(found) if m.vector is not None},
+    )
+
+
+def _pack(vector: tuple[float, ...]) -> str:
+    import numpy as np
+
+    return b64encode(np.asarray(vector, dtype="<f2").tobytes()).decode()
+
+
+def _unpack(text: str) -> tuple[float, ...]:
+    import numpy as np
+
+    return tuple(np.frombuffer(b64decode(text), dtype="<f2").astype(float).tolist())

@@ -1,0 +1,1 @@
+"""Where results go: the SQL warehouse, webhooks, and the redaction that everything passes first."""
