@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from .base import Record, UtcDatetime
+from pydantic import computed_field
+
+from .base import Published, Record, UtcDatetime
 from .ids import plain_digest
 from .measurement import Segment
 
@@ -29,7 +31,7 @@ class LabelChange(Record):
     after: str | None
 
 
-class Alert(Record):
+class Alert(Published):
     """A notification. `dedup_key` is equal for all alerts of one rule and segment, `sequence` counts them."""
 
     schema_version: Literal[1] = 1
@@ -52,10 +54,12 @@ class Alert(Record):
     notify: bool = True
     attributes: Mapping[str, Any] = {}
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def dedup_key(self) -> str:
         return plain_digest([self.rule, self.segment.key])
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def alert_id(self) -> str:
         return plain_digest([self.rule, self.segment.key, self.sequence])

@@ -25,8 +25,14 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
 
     def to_bytes(self) -> bytes:
-        """The record as JSON, without the fields that hold their default."""
-        return self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
+        """The record as JSON, without the fields that hold their default (but always with its schema version)."""
+        body = self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
+        version = getattr(self, "schema_version", None)
+        return (
+            body
+            if version is None
+            else b'{"schema_version":%d%s' % (version, b"," + body[1:] if len(body) > 2 else b"}")
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes | str) -> Self:
@@ -40,6 +46,17 @@ class Record(BaseModel):
             return cls.__pydantic_validator__.validate_json(data)
         except ValidationError as error:
             raise invalid_record(cls.__name__, error) from None
+
+
+class Published(Record):
+    """A record that others read from a topic: every field is written, ids included, and readers skip what they do not
+    know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
+
+    def to_bytes(self) -> bytes:
+        """The record as JSON, whole."""
+        return self.__pydantic_serializer__.to_json(self)
 
 
 def invalid_record(what: str, error: ValidationError) -> InvalidRecord:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from .base import Record, UtcDatetime
+from pydantic import computed_field
+
+from .base import Published, UtcDatetime
 from .ids import plain_digest
 from .measurement import Segment
 
 
-class DriftEvent(Record):
+class DriftEvent(Published):
     """A change. Levels are in the evaluator's unit; `observations` counts those since the segment's epoch began."""
 
     schema_version: Literal[1] = 1
@@ -28,6 +30,7 @@ class DriftEvent(Record):
     explanation: str = ""
     details: Mapping[str, Any] = {}
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def event_id(self) -> str:
         return plain_digest([self.segment.key, self.detector, self.kind, self.trace_id, self.observations])

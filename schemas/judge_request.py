@@ -46,5 +46,10 @@ class JudgeRequest(Record):
     @property
     def request_id(self) -> str:
         return plain_digest(
-            [self.trace_id, self.evaluator, self.evaluator_version, sorted((v.target_id, v.target_digest) for v in self.views)]
+            [
+                self.trace_id,
+                self.evaluator,
+                self.evaluator_version,
+                sorted((v.target_id, v.target_digest) for v in self.views),
+            ]
         )

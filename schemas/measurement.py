@@ -83,7 +83,14 @@ class MeasurementBatch(Record):
     def items(self) -> Iterator[Positioned]:
         """The measurements, in source order."""
         columns = zip(
-            self.segment, self.trace, self.outcome, self.value, self.passed, self.time, self.inclusion, self.offset,
+            self.segment,
+            self.trace,
+            self.outcome,
+            self.value,
+            self.passed,
+            self.time,
+            self.inclusion,
+            self.offset,
             strict=True,
         )
         for row, (segment, trace, outcome, value, passed, time, inclusion, offset) in enumerate(columns):

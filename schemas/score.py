@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
-from .base import Record, UtcDatetime
+from .base import Published, Record, UtcDatetime
 from .ids import plain_digest
 from .source import Source
 
@@ -34,7 +34,7 @@ class Evidence(Record):
     quote: str = ""
 
 
-class Score(Record):
+class Score(Published):
     """One decision. `value` is in [0, 1] or in the evaluator's unit; a failed one is never a number."""
 
     schema_version: Literal[1] = 1
@@ -80,6 +80,7 @@ class Score(Record):
     def key(self) -> DecisionKey:
         return DecisionKey(self.trace_id, self.evaluator, self.evaluator_version, self.target_id, self.target_digest)
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def score_id(self) -> str:
         return plain_digest(list(self.key))
