@@ -1,0 +1,44 @@
+"""The configuration: one model a YAML section, and the loader that knows line numbers."""
+
+from .base import Section
+from .evaluation import BudgetSettings, EmbeddingSettings, EvaluatorSettings, JudgeSettings, Price
+from .kafka import KafkaSettings, Topics
+from .load import SourceMap, load_settings, parse_settings
+from .monitoring import AlertRule, DestinationSettings, DetectorSettings, MonitorSettings, Statistic
+from .pipeline import (
+    AssembleSettings,
+    EvaluateSettings,
+    ReceiverSettings,
+    RedactionRule,
+    RedactionSettings,
+    SessionSettings,
+    WarehouseSettings,
+)
+from .root import Settings
+
+__all__ = [
+    "AlertRule",
+    "AssembleSettings",
+    "BudgetSettings",
+    "DestinationSettings",
+    "DetectorSettings",
+    "EmbeddingSettings",
+    "EvaluateSettings",
+    "EvaluatorSettings",
+    "JudgeSettings",
+    "KafkaSettings",
+    "MonitorSettings",
+    "Price",
+    "ReceiverSettings",
+    "RedactionRule",
+    "RedactionSettings",
+    "Section",
+    "SessionSettings",
+    "Settings",
+    "SourceMap",
+    "Statistic",
+    "Topics",
+    "WarehouseSettings",
+    "load_settings",
+    "parse_settings",
+]

@@ -1,0 +1,57 @@
+"""The whole configuration, as one YAML file holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from .base import Section
+from .evaluation import EmbeddingSettings, EvaluatorSettings, JudgeSettings, Price
+from .kafka import KafkaSettings
+from .monitoring import AlertRule, DestinationSettings, MonitorSettings
+from .pipeline import (
+    AssembleSettings,
+    EvaluateSettings,
+    ReceiverSettings,
+    RedactionSettings,
+    SessionSettings,
+    WarehouseSettings,
+)
+
+
+class Settings(Section):
+    """evalstream.yaml."""
+
+    version: Literal[1] = 1
+    project: str = Field("default", description="For traces that name none (resource attribute service.name).")
+    environment: str = Field("production", description="For traces that name none (deployment.environment.name).")
+    kafka: KafkaSettings = KafkaSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
+    receiver: ReceiverSettings = ReceiverSettings()
+    redaction: RedactionSettings = RedactionSettings()
+    assemble: AssembleSettings = AssembleSettings()
+    sessions: SessionSettings = SessionSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    evaluators: tuple[EvaluatorSettings, ...] = ()
+    prices: Mapping[str, Price] = Field({}, description="USD per million tokens by model; `gpt-4o*` matches a prefix.")
+    judge: JudgeSettings = JudgeSettings()
+    embeddings: EmbeddingSettings = EmbeddingSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    alerts: tuple[AlertRule, ...] = ()
+    notify: tuple[DestinationSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _unique(self) -> Settings:
+        for what, names in (
+            ("evaluators", [e.label for e in self.evaluators]),
+            ("alerts", [a.name for a in self.alerts]),
+            ("notify", [d.name for d in self.notify]),
+        ):
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    raise ValueError(
+                        f"{what}[{index}].name: {name!r} is taken by {what}[{names.index(name)}]; names are unique"
+                    )
+        return self
