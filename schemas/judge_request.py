@@ -12,6 +12,11 @@ from .ids import plain_digest
 from .source import Source
 
 
+Dimensions = Mapping[str, Mapping[str, tuple[str, ...] | None]]
+"""For each dimension its values in a trace, and for each value the span ids it belongs to (None: the whole trace),
+e.g. ``{"model": {"gpt-4o": None}, "tool": {"search": ("a1", "b2")}}``."""
+
+
 class View(Record):
     """What a deferred evaluator sees of one target: named texts, e.g. ``{"input": …, "output": …}``."""
 
@@ -40,7 +45,7 @@ class JudgeRequest(Record):
     requested_at: UtcDatetime
     inclusion_probability: float = Field(default=1.0, gt=0, le=1)
     measurable: bool = True
-    dimensions: Mapping[str, tuple[str, ...]] = {}
+    dimensions: Dimensions = {}
     source: Source
 
     @property
