@@ -1,0 +1,1 @@
+"""Users' own callables, in processes of their own."""

@@ -1,0 +1,78 @@
+"""Which evaluator types there are: the shipped ones by name, and those that installed packages bring along.
+
+A shipped type is imported when a configuration uses it, so that nothing pays for what it does not use.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from schemas.errors import ConfigError
+
+from .base import BaseEvaluator
+
+GROUP = "evalstream.evaluators"
+BUILT_IN: tuple[tuple[str, str], ...] = (
+    ("json_validity", "evaluators.code.json_validity:JsonValidity"),
+    ("json_schema_match", "evaluators.code.json_schema_match:JsonSchemaMatch"),
+    ("regex", "evaluators.code.regex:Regex"),
+    ("contains", "evaluators.code.contains:Contains"),
+    ("length", "evaluators.code.length:Length"),
+    ("tool_call_schema_valid", "evaluators.code.tool_call_schema_valid:ToolCallSchemaValid"),
+    ("unknown_tool", "evaluators.code.unknown_tool:UnknownTool"),
+    ("tool_error_as_success", "evaluators.code.tool_error_as_success:ToolErrorAsSuccess"),
+    ("latency", "evaluators.code.latency:Latency"),
+    ("tokens", "evaluators.code.tokens:Tokens"),
+    ("cost", "evaluators.code.cost:Cost"),
+    ("refusal", "evaluators.code.refusal:Refusal"),
+    ("pii", "evaluators.code.pii:Pii"),
+    ("python", "evaluators.code.python:Python"),
+    ("llm_judge", "evaluators.judge.evaluator:LlmJudge"),
+    ("embedding_similarity", "evaluators.embedding.similarity:EmbeddingSimilarity"),
+    ("embedding", "evaluators.embedding.vector:EmbeddingVector"),
+)
+
+
+def type_names() -> tuple[str, ...]:
+    """All types, the shipped ones first."""
+    shipped = tuple(name for name, _ in BUILT_IN)
+    return shipped + tuple(sorted(point.name for point in _plugins() if point.name not in shipped))
+
+
+def evaluator_class(type_name: str) -> type[BaseEvaluator[Any]]:
+    """The class of a type.
+
+    Raises
+    ------
+    ConfigError : there is no such type (the nearest name is suggested), or a plug-in cannot be loaded or is none.
+    """
+    place = dict(BUILT_IN).get(type_name)
+    if place is not None:
+        module, _, attribute = place.partition(":")
+        found: type[BaseEvaluator[Any]] = getattr(import_module(module), attribute)
+        return found
+    for point in _plugins():
+        if point.name == type_name:
+            return _plugin_class(point)
+    near = get_close_matches(type_name, type_names(), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(type_names())}"
+    raise ConfigError(f"unknown evaluator type {type_name!r}; {hint}", path="type")
+
+
+def _plugins() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=GROUP))
+
+
+def _plugin_class(point: EntryPoint) -> type[BaseEvaluator[Any]]:
+    try:
+        found = point.load()
+    except Exception as error:
+        raise ConfigError(
+            f"the plug-in {point.value!r} cannot be loaded: {type(error).__name__}: {error}", path="type"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, BaseEvaluator)):
+        raise ConfigError(f"the plug-in {point.value!r} is no evaluator class", path="type")
+    return found
