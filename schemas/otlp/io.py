@@ -1,0 +1,143 @@
+"""What a span was given and what it gave, where the dialect does not say what shape it has.
+
+OpenInference's ``input.value``, MLflow's ``mlflow.spanInputs`` and OpenLLMetry's ``traceloop.entity.input`` hold
+anything: a request, a list of messages, a dump of LangChain messages, the arguments of a function, or text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..messages import parse_json
+from ..trace import SpanKind
+from .dialect import Draft
+
+_QUESTION = ("input", "text", "query", "question", "prompt", "user_input", "user_message", "message", "content", "task")
+_ANSWER = ("output", "answer", "response", "result", "final_output", "text", "content", "message", "raw")
+_MESSAGE_TYPES = frozenset(
+    {"human", "ai", "system", "tool", "AIMessageChunk", "function_call", "function_call_output", "message", "reasoning"}
+)
+
+
+def read_input_output(draft: Draft, kind: SpanKind) -> None:
+    """Turn ``input`` and ``output`` of a draft into messages where they are some."""
+    if kind == "tool":
+        return
+    given = _value(draft.fields.pop("input", None))
+    gave = _value(draft.fields.pop("output", None))
+    _about_call(draft, kind, given, gave)
+    if given is not None and (kind != "llm" or not (draft.inputs or "inputs" in draft.fields)):
+        messages = _messages(given, "user", _QUESTION, kind)
+        if messages is not None:
+            draft.inputs = ()
+            draft.fields["inputs"] = messages
+        else:
+            draft.attributes["input.value"] = given
+    if gave is not None and (kind != "llm" or not (draft.outputs or "outputs" in draft.fields)):
+        messages = _messages(gave, "assistant", _ANSWER, kind)
+        if messages is not None:
+            draft.outputs = ()
+            draft.fields["outputs"] = messages
+        else:
+            draft.attributes["output.value"] = gave
+
+
+def _value(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    parsed = parse_json(value)
+    return value if parsed is None else parsed
+
+
+def _messages(value: Any, role: str, names: tuple[str, ...], kind: SpanKind) -> Any:
+    """The part of a value that is messages, or None."""
+    if isinstance(value, str):
+        return [{"role": role, "content": value}] if kind in ("llm", "agent", "retrieval") and value else None
+    if isinstance(value, list):
+        return (
+            value if value and all(_is_message(item) for item in value) else _messages_in_list(value, role, names, kind)
+        )
+    if not isinstance(value, dict):
+        return None
+    if _is_message(value):
+        return [value]
+    for name in ("messages", "input", "choices", "output", "generations", "contents", "update"):
+        inner = value.get(name)
+        if name == "generations" and inner:
+            inner = [g.get("message", g.get("text")) for g in _flatten(inner) if isinstance(g, dict)]
+        if name == "choices" and isinstance(inner, list):
+            inner = [
+                {"finish_reason": c.get("finish_reason"), **c["message"]}
+                for c in inner
+                if isinstance(c, dict) and isinstance(c.get("message"), dict)
+            ]
+        if name == "update" and isinstance(inner, dict):
+            inner = inner.get("messages")
+        inner = _flatten(inner)
+        if isinstance(inner, list) and inner and all(_is_message(item) for item in inner):
+            said = value.get("instructions", value.get("system"))
+            return ([{"role": "system", "content": said}] if isinstance(said, str) and said else []) + inner
+    if value.keys() == {"args", "kwargs"}:
+        return _messages_of_call(value, role, names, kind)
+    if kind in ("llm", "agent", "retrieval"):
+        for name in names:
+            if isinstance(value.get(name), str) and value[name]:
+                return [{"role": role, "content": value[name]}]
+    return None
+
+
+def _messages_in_list(value: list[Any], role: str, names: tuple[str, ...], kind: SpanKind) -> Any:
+    flat = _flatten(value)
+    if flat and all(_is_message(item) for item in flat):
+        return flat
+    if len(value) == 1 and isinstance(value[0], dict) and ("update" in value[0] or "messages" in value[0]):
+        return _messages(value[0], role, names, kind)
+    return None
+
+
+def _messages_of_call(value: dict[str, Any], role: str, names: tuple[str, ...], kind: SpanKind) -> Any:
+    """The first argument of a function, by position or by a telling name, when it is text or messages."""
+    args, kwargs = value["args"], value["kwargs"]
+    if isinstance(args, list) and args:
+        return _messages(args[0], role, names, "agent" if kind == "other" else kind)
+    return _messages(kwargs, role, names, "agent" if kind == "other" else kind) if isinstance(kwargs, dict) else None
+
+
+def _flatten(value: Any) -> Any:
+    if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
+        return [inner for item in value for inner in item]
+    return value
+
+
+def _is_message(item: Any) -> bool:
+    if not isinstance(item, dict):
+        return False
+    if isinstance(item.get("role"), str) and item.keys() & {"content", "parts", "tool_calls", "function_call"}:
+        return True
+    if isinstance(item.get("lc"), int) and isinstance(item.get("kwargs"), dict):
+        return "content" in item["kwargs"]
+    return item.get("type") in _MESSAGE_TYPES and bool(
+        item.keys() & {"data", "content", "arguments", "output", "summary"}
+    )
+
+
+def _about_call(draft: Draft, kind: SpanKind, given: Any, gave: Any) -> None:
+    """What a raw request and response say about a model call beside its messages."""
+    if kind != "llm":
+        return
+    if isinstance(given, dict):
+        draft.offer("request_model", given.get("model"))
+        draft.offer("tool_definitions", given.get("tools"))
+    if not isinstance(gave, dict):
+        return
+    told: dict[str, Any] = gave["llm_output"] if isinstance(gave.get("llm_output"), dict) else {}
+    draft.offer("returned_model", gave.get("model") or told.get("model_name"))
+    choices = gave.get("choices")
+    if isinstance(choices, list):
+        draft.offer(
+            "finish_reasons", [c["finish_reason"] for c in choices if isinstance(c, dict) and c.get("finish_reason")]
+        )
+    usage = gave.get("usage") if isinstance(gave.get("usage"), dict) else told.get("token_usage") or {}
+    if isinstance(usage, dict):
+        draft.offer("input_tokens", usage.get("prompt_tokens", usage.get("input_tokens")))
+        draft.offer("output_tokens", usage.get("completion_tokens", usage.get("output_tokens")))
