@@ -7,9 +7,9 @@ worker and on every repetition. Fast ones (`lane = "inline"`) answer in the eval
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from schemas.judge_request import View
 from schemas.score import Evidence, TargetKind
@@ -17,15 +17,27 @@ from schemas.trace import Session, Span, SpanKind, Trace
 
 Lane = Literal["inline", "deferred"]
 Context = Literal["span", "trace"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is evaluated: a span of a trace, a trace, or a session (then `trace` is its newest trace)."""
+    """What is evaluated: a span of a trace, a trace, or a session (then `trace` is its newest trace).
+
+    `memo` is shared by all targets of one trace while it is decided: what is worked out once for the trace (which call
+    belongs to which tool span) is kept there. It is no channel between evaluators: one key, one builder.
+    """
 
     trace: Trace
     span: Span | None = None
     session: Session | None = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, key: str, build: Callable[[Trace], T]) -> T:
+        """What `build` makes of the trace, made once for all targets of it."""
+        if key not in self.memo:
+            self.memo[key] = build(self.trace)
+        return self.memo[key]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,7 @@ class Evaluator(Protocol):
 class InlineEvaluator(Evaluator, Protocol):
     """Answers at once, from what is in memory. Must not mutate the target, block, or read a clock."""
 
-    def evaluate(self, target: Target) -> Iterable[Verdict | Skip]: ...
+    def evaluate(self, target: Target) -> Iterable[Answer]: ...
 
 
 @runtime_checkable

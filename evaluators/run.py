@@ -1,0 +1,329 @@
+"""All configured evaluators together: which decisions a trace needs, and the answers that can be had at once."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+import re2
+
+from schemas.judge_request import Dimensions, JudgeRequest, View
+from schemas.score import DecisionKey, Score
+from schemas.source import Source
+from schemas.trace import Session, SpanKind, Trace
+
+from .base import target_digest, target_id
+from .callable.pool import CallablePool
+from .protocol import Answer, DeferredEvaluator, Evaluator, Failure, InlineEvaluator, Skip, Target
+from .scores import Draft
+from .select import Filter, Views, is_sampled
+from .verdicts import INVALID, settle
+
+_REASONS = ("no_target", "filtered", "sampled_out", "filter_error")
+_ADDRESS = re2.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An evaluator and what selects its targets."""
+
+    evaluator: Evaluator
+    filter: Filter | None = None
+    sample_rate: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What came of one trace or session.
+
+    `passed_over`: for each decision name that no target got a decision of, why: `filter_error` (the filter could not
+    say), `sampled_out`, `filtered` or `no_target`; of several reasons the first of these.
+    """
+
+    scores: list[Score] = field(default_factory=list)
+    requests: list[JudgeRequest] = field(default_factory=list)
+    passed_over: dict[str, str] = field(default_factory=dict)
+
+
+class Suite:
+    """The configured evaluators. Methods may be called from any thread; equal input gives equal output.
+
+    Parameters
+    ----------
+    entries : in the order of the configuration, which is the order of the scores.
+    callables : ended by `close`.
+    """
+
+    def __init__(self, entries: Sequence[Entry], callables: CallablePool) -> None:
+        self.evaluators = tuple(entry.evaluator for entry in entries)
+        self._of_traces = tuple(e for e in entries if e.evaluator.target != "session")
+        self._of_sessions = tuple(e for e in entries if e.evaluator.target == "session")
+        self._by_name = {e.evaluator.name: e.evaluator for e in entries}
+        self._callables = callables
+
+    def current_versions(self) -> dict[str, str]:
+        """The version of each decision."""
+        return {decision: e.version for e in self.evaluators for decision in e.decisions}
+
+    def deferred(self) -> dict[str, DeferredEvaluator]:
+        """The evaluators of the judge worker, by configured name."""
+        return {e.name: cast(DeferredEvaluator, e) for e in self.evaluators if e.lane == "deferred"}
+
+    def decide(
+        self,
+        trace: Trace,
+        known: Container[DecisionKey],
+        *,
+        source: Source | None,
+        event_time: datetime,
+        now: datetime,
+        dimensions: Dimensions = {},  # noqa: B006
+    ) -> Decided:
+        """Every decision about the trace and its spans that is not in `known`. A partial trace gets none."""
+        decided = Decided()
+        if trace.partial or not trace.spans:
+            return decided
+        occasion = _Occasion(source, event_time, now, dimensions)
+        subject = _Subject(trace, None, known, occasion, Draft.of_trace(trace, event_time=event_time, source=source))
+        for entry in self._of_traces:
+            _decide(entry, subject, decided)
+        return decided
+
+    def decide_session(
+        self,
+        session: Session,
+        known: Container[DecisionKey],
+        *,
+        source: Source | None,
+        event_time: datetime,
+        now: datetime,
+        dimensions: Dimensions = {},  # noqa: B006
+    ) -> Decided:
+        """Every decision about the session that is not in `known`; scores stand under its newest trace."""
+        decided = Decided()
+        if not session.traces or any(trace.partial for trace in session.traces):
+            return decided
+        occasion = _Occasion(source, event_time, now, dimensions)
+        draft = Draft.of_session(session, event_time=event_time, source=source)
+        subject = _Subject(session.traces[-1], session, known, occasion, draft)
+        for entry in self._of_sessions:
+            _decide(entry, subject, decided)
+        return decided
+
+    def to_scores(
+        self, request: JudgeRequest, answers: Sequence[Sequence[Answer]], *, source: Source | None
+    ) -> list[Score]:
+        """The answers of `DeferredEvaluator.judge` as scores: for each view one for each decision of the request."""
+        evaluator = self._by_name.get(request.evaluator)
+        draft = Draft(
+            {
+                "trace_id": request.trace_id,
+                "target": request.target,
+                "session_id": request.session_id,
+                "project": request.project,
+                "environment": request.environment,
+                "evaluator_version": request.evaluator_version,
+                "kind": evaluator.kind if evaluator is not None else "llm",
+                "revision": request.revision,
+                "inclusion_probability": request.inclusion_probability,
+                "event_time": request.event_time,
+                "source": source,
+            }
+        )
+        scores = []
+        for index, view in enumerate(request.views):
+            settled = settle(request.decisions, answers[index] if index < len(answers) else ())
+            for decision in request.decisions:
+                answer = settled.get(decision) or Failure(INVALID, "the evaluator gave no answer")
+                scores.append(draft.score(decision, view.target_digest, answer, span_id=view.span_id))
+        return scores
+
+    def close(self) -> None:
+        """End the processes of users' callables."""
+        self._callables.close()
+
+
+class _Occasion(NamedTuple):
+    """When and from where the trace came."""
+
+    source: Source | None
+    event_time: datetime
+    now: datetime
+    dimensions: Dimensions
+
+
+class _Subject:
+    """One trace or session while it is decided, with what is worked out once for all evaluators."""
+
+    __slots__ = ("_spans", "_targets", "draft", "known", "memo", "occasion", "session", "trace", "views")
+
+    def __init__(
+        self,
+        trace: Trace,
+        session: Session | None,
+        known: Container[DecisionKey],
+        occasion: _Occasion,
+        draft: Draft,
+    ) -> None:
+        self.trace, self.session, self.known = trace, session, known
+        self.occasion, self.draft = occasion, draft
+        self.views = Views(trace)
+        self.memo: dict[str, Any] = {}
+        self._spans: dict[frozenset[SpanKind], list[Target]] = {}
+        self._targets: list[Target] | None = None
+
+    def targets(self, evaluator: Evaluator) -> list[Target]:
+        if evaluator.target != "span":
+            if self._targets is None:
+                self._targets = [Target(self.trace, None, self.session, self.memo)]
+            return self._targets
+        found = self._spans.get(evaluator.span_kinds)
+        if found is None:
+            kinds = evaluator.span_kinds
+            found = [Target(self.trace, span, None, self.memo) for span in self.trace.spans if span.kind in kinds]
+            self._spans[kinds] = found
+        return found
+
+    @property
+    def is_incomplete(self) -> bool:
+        traces = self.session.traces if self.session is not None else (self.trace,)
+        return any(trace.incomplete for trace in traces)
+
+    @property
+    def sampling_unit(self) -> str:
+        return self.session.session_id if self.session is not None else self.trace.trace_id
+
+
+class _Todo:
+    """A target with the decisions that are missing of it."""
+
+    __slots__ = ("digest", "missing", "target")
+
+    def __init__(self, target: Target, digest: str, missing: Sequence[str]) -> None:
+        self.target, self.digest, self.missing = target, digest, missing
+
+
+def _decide(entry: Entry, subject: _Subject, decided: Decided) -> None:
+    evaluator = entry.evaluator
+    todo, settled, reason = _select(entry, subject)
+    before = len(decided.scores)
+    if todo:
+        draft = subject.draft.of_evaluator(evaluator, _inclusion(entry))
+        if evaluator.needs_complete and subject.is_incomplete:
+            answers: list[Answer] = [Skip("incomplete")]
+            for item in todo:
+                decided.scores.extend(_rows(draft, item, settle(evaluator.decisions, answers)))
+        elif evaluator.lane == "inline":
+            _evaluate(cast(InlineEvaluator, evaluator), todo, draft, decided)
+        else:
+            views = list(_views(cast(DeferredEvaluator, evaluator), todo, draft, decided))
+            if views:
+                decided.requests.append(_request(entry, subject, views))
+                settled += 1
+    if not settled:
+        answered = {score.evaluator for score in decided.scores[before:]}
+        for decision in evaluator.decisions:
+            if decision not in answered:
+                decided.passed_over[decision] = reason
+
+
+def _evaluate(evaluator: InlineEvaluator, todo: Sequence[_Todo], draft: Draft, decided: Decided) -> None:
+    for item in todo:
+        try:
+            answers: Iterable[Answer] = tuple(evaluator.evaluate(item.target))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of a native library is no Exception
+            answers = (failure_of(error),)
+        if answers:
+            decided.scores.extend(_rows(draft, item, settle(evaluator.decisions, answers)))
+
+
+def _select(entry: Entry, subject: _Subject) -> tuple[list[_Todo], int, str]:
+    """Targets with missing decisions, the number of targets that miss none, and why there may be neither."""
+    evaluator = entry.evaluator
+    targets = subject.targets(evaluator)
+    if not targets:
+        return [], 0, "no_target"
+    if entry.sample_rate < 1.0 and not is_sampled(subject.sampling_unit, evaluator.name, entry.sample_rate):
+        return [], 0, "sampled_out"
+    todo: list[_Todo] = []
+    settled, reason = 0, "no_target"
+    for target in targets:
+        if entry.filter is not None:
+            passes = subject.views.passes(entry.filter, target.span)
+            if not passes:
+                reason = max(reason, "filtered" if passes is False else "filter_error", key=_REASONS.index)
+                continue
+        digest = target_digest(target, evaluator.context)
+        missing = _missing(evaluator, subject, target, digest)
+        if missing:
+            todo.append(_Todo(target, digest, missing))
+        else:
+            settled += 1
+    return todo, settled, reason
+
+
+def _missing(evaluator: Evaluator, subject: _Subject, target: Target, digest: str) -> Sequence[str]:
+    known, trace_id, version = subject.known, subject.trace.trace_id, evaluator.version
+    where = target_id(target)
+    return [name for name in evaluator.decisions if DecisionKey(trace_id, name, version, where, digest) not in known]
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An exception as a recorded failure. Addresses are left out: equal input gives equal output."""
+    return Failure(type(error).__name__, _ADDRESS.sub("0x…", str(error)[:1_000]))
+
+
+def _rows(draft: Draft, item: _Todo, settled: dict[str, Answer]) -> Iterator[Score]:
+    for decision in item.missing:
+        answer = settled.get(decision)
+        if answer is not None:
+            yield draft.score(decision, item.digest, answer, span=item.target.span)
+
+
+def _views(evaluator: DeferredEvaluator, todo: Iterable[_Todo], draft: Draft, decided: Decided) -> Iterator[View]:
+    """The views that shall be judged; what cannot be viewed is recorded at once."""
+    for item in todo:
+        try:
+            view = evaluator.view(item.target)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            view = failure_of(error)  # type: ignore[assignment]
+        if isinstance(view, View):
+            where = {"target_id": target_id(item.target), "target_digest": item.digest}
+            span_id = item.target.span.span_id if item.target.span is not None else None
+            yield view.model_copy(update={**where, "span_id": span_id})
+        elif view is not None:
+            answers = settle(evaluator.decisions, [view])
+            decided.scores.extend(_rows(draft, item, answers))
+
+
+def _inclusion(entry: Entry) -> float:
+    return entry.sample_rate if 0.0 < entry.sample_rate < 1.0 else 1.0
+
+
+def _request(entry: Entry, subject: _Subject, views: Sequence[View]) -> JudgeRequest:
+    evaluator, occasion = entry.evaluator, subject.occasion
+    whole: Trace | Session = subject.session if subject.session is not None else subject.trace
+    return JudgeRequest(
+        trace_id=subject.trace.trace_id,
+        session_id=whole.session_id,
+        target=evaluator.target,
+        project=whole.project,
+        environment=whole.environment,
+        evaluator=evaluator.name,
+        evaluator_version=evaluator.version,
+        decisions=evaluator.decisions,
+        fingerprint=whole.fingerprint,
+        revision=whole.revision,
+        views=tuple(views),
+        event_time=occasion.event_time,
+        requested_at=occasion.now,
+        inclusion_probability=_inclusion(entry),
+        dimensions=occasion.dimensions,
+        source=occasion.source or Source(topic="", partition=0, offset=0),
+    )
