@@ -40,6 +40,7 @@ class Topics:
     OTLP_SPANS_BY_TRACE = "otlp_spans_by_trace"
     TRACES = "traces"
     SESSION_TRACES = "session_traces"
+    SESSIONS = "sessions"
     JUDGE_REQUESTS = "judge_requests"
     MEASUREMENTS = "measurements"
     SCORES = "scores"
@@ -52,6 +53,7 @@ class Topics:
         OTLP_SPANS_BY_TRACE,
         TRACES,
         SESSION_TRACES,
+        SESSIONS,
         JUDGE_REQUESTS,
         MEASUREMENTS,
         SCORES,

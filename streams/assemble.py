@@ -1,0 +1,148 @@
+"""assemble: spans from `otlp_spans` become whole traces on `traces`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from schemas.errors import InvalidRecord
+from schemas.otlp import TraceFragment, assemble, decode, raw_split
+from schemas.settings import AssembleSettings, Topics
+from schemas.trace import Trace
+from streams.batch import Batch
+from streams.context import Abandoned, Context
+from streams.dead_letters import DeadLetters
+from streams.gather import Group, Patience
+from streams.gathering import Gathered, Gathering, log_time
+from streams.producer import Outgoing
+from streams.progress import Progress
+from streams.shrink import shrink
+
+log = structlog.get_logger(__name__)
+
+RECORD_OVERHEAD_BYTES = 1024
+
+
+class Assemble:
+    """The component `assemble`."""
+
+    name = "assemble"
+
+    def __init__(self, context: Context, progress: Progress) -> None:
+        self._context, self._progress = context, progress
+        self._dead_letters = DeadLetters(self.name, context)
+        settings = context.settings.assemble
+        self._gathering = Gathering(
+            context, progress, _patience(settings), self._compose, max_open_bytes=settings.max_open_mb * 2**20
+        )
+
+    @property
+    def receivers(self) -> Mapping[str, Any]:
+        return {Topics.OTLP_SPANS: self.receive, Topics.OTLP_SPANS_BY_TRACE: self.receive}
+
+    async def start(self) -> None:
+        """Nothing to prepare."""
+
+    async def receive(self, batch: Batch) -> None:
+        """Take up the spans of a chunk and write out what is whole by now."""
+        async with self._gathering.lock:
+            self._progress.note(batch)
+            try:
+                decoded = await self._read(batch)
+                astray = [record for record, fragments in decoded if _is_astray(batch, record, fragments)]
+                await self._publish_again(batch, astray)
+                await self._gathering.take_up(batch, _parts(decoded, {id(record) for record in astray}))
+            except Abandoned:
+                log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+
+    async def tick(self) -> None:
+        """Write out what has become whole by the passing of time."""
+        await self._gathering.tick()
+
+    def state(self) -> dict[str, Any]:
+        """For the heartbeat."""
+        return {
+            "open_traces": len(self._gathering),
+            "open_bytes": self._gathering.size,
+            "in_flight": len(self._gathering),
+            "dead_letters": dict(self._dead_letters.counts),
+        }
+
+    async def close(self) -> None:
+        """Nothing to flush: what is open is read again from the log."""
+
+    async def _read(self, batch: Batch) -> list[tuple[Any, list[TraceFragment]]]:
+        decoded, letters = await asyncio.to_thread(self._decode, batch)
+        await self._dead_letters.bury(batch, letters)
+        return decoded
+
+    def _decode(self, batch: Batch) -> tuple[list[tuple[Any, list[TraceFragment]]], list[Any]]:
+        decoded, letters = [], []
+        for record in batch.records:
+            try:
+                decoded.append((record, decode(record.value or b"", self._context.hasher)))
+            except Exception as error:  # whatever it is, one record must not stop the stream
+                if not isinstance(error, InvalidRecord):
+                    log.exception("decoding failed", offset=record.offset)
+                letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
+        return decoded, letters
+
+    async def _publish_again(self, batch: Batch, records: Sequence[Any]) -> None:
+        """Split records by trace and write the pieces where all pieces of a trace meet."""
+        if not records:
+            return
+        outgoing = [
+            Outgoing(Topics.OTLP_SPANS_BY_TRACE, piece, trace_id.encode(), timestamp_ms=int(log_time(record) * 1000))
+            for record in records
+            for trace_id, piece in raw_split(record.value).items()
+        ]
+        await self._context.patiently(batch, "splitting records", lambda: self._context.producer.publish(outgoing))
+
+    def _compose(self, group: Group[TraceFragment]) -> Outgoing:
+        trace = assemble(
+            group.parts,
+            default_project=self._context.settings.project,
+            default_environment=self._context.settings.environment,
+            incomplete=group.why in ("age", "size"),
+            partial=group.why in ("memory", "lag"),
+        )
+        return Outgoing(Topics.TRACES, self._bounded(self._context.redactor.trace(trace)), group.key.encode())
+
+    def _bounded(self, trace: Trace) -> bytes:
+        data = trace.to_bytes()
+        limit = self._context.producer.max_record_bytes - RECORD_OVERHEAD_BYTES
+        return data if len(data) <= limit else shrink(trace, limit).to_bytes()
+
+
+def _is_astray(batch: Batch, record: Any, fragments: Sequence[TraceFragment]) -> bool:
+    """Whether other records of the same trace may lie in other partitions."""
+    if batch.topic == Topics.OTLP_SPANS_BY_TRACE or not fragments:
+        return False
+    return not (len(fragments) == 1 and (record.key or b"").decode("ascii", "replace") == fragments[0].trace_id)
+
+
+def _parts(decoded: Sequence[tuple[Any, list[TraceFragment]]], leave_out: set[int]) -> list[Gathered[TraceFragment]]:
+    return [
+        Gathered(fragment.trace_id, fragment, len(record.value), _has_root(fragment), log_time(record))
+        for record, fragments in decoded
+        if id(record) not in leave_out
+        for fragment in fragments
+    ]
+
+
+def _has_root(fragment: TraceFragment) -> bool:
+    """Whether a root is among the spans; a span is sent when it has ended, so the root has too."""
+    return any(span.parent_id is None or span.remote_parent for span in fragment.spans)
+
+
+def _patience(settings: AssembleSettings) -> Patience:
+    return Patience(
+        ended_quiet_s=settings.quiet_s,
+        quiet_s=settings.rootless_quiet_s,
+        max_age_s=settings.max_age_s,
+        max_lag_s=settings.max_commit_lag_s,
+        max_parts=settings.max_spans,
+    )

@@ -1,0 +1,223 @@
+"""evaluate: traces are stored, every decision that is missing is made, and what came of it is sent on.
+
+For each batch: read and redact → store the spans (one transaction) → decide what the warehouse lacks → store the
+decisions with the position of the record that made them (one transaction) → publish → acknowledge. A record that comes
+again after a crash finds decisions with its own position and publishes them again; decisions of other records are left
+alone. So a trace that is published twice changes nothing, and a crash at any point loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from drift.segments import dimensions
+from evaluators.run import Suite
+from schemas.errors import InvalidRecord
+from schemas.native import read_trace
+from schemas.settings import Topics
+from schemas.source import Source
+from schemas.trace import Trace
+from sinks.warehouse import Known, Stored, TraceDecisions
+from streams.batch import Batch
+from streams.clock import event_time, record_time
+from streams.context import Abandoned, Context
+from streams.dead_letters import DeadLetters
+from streams.emission import measurement_records, positioned, request_records, score_records
+from streams.feedback import Feedback
+from streams.log_guard import LogGuard
+from streams.producer import Outgoing
+from streams.progress import Progress
+from streams.sessions import SessionEvaluation, SessionGathering, member_record
+
+log = structlog.get_logger(__name__)
+
+SWEEP_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A trace as it was read from a record."""
+
+    trace: Trace
+    source: Source
+    written: datetime
+
+
+class Evaluate:
+    """The component `evaluate`."""
+
+    name = "evaluate"
+
+    def __init__(self, context: Context, progress: Progress, suite: Suite, guard: LogGuard) -> None:
+        self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
+        self._dead_letters = DeadLetters(self.name, context)
+        self._gathering = SessionGathering(context, progress, self._dead_letters)
+        self._sessions = SessionEvaluation(context, progress, suite, guard, self._dead_letters)
+        self._feedback = Feedback(context, progress, self._dead_letters)
+        self._swept = 0.0
+
+    @property
+    def receivers(self) -> Mapping[str, Any]:
+        return {
+            Topics.TRACES: self.receive,
+            Topics.SESSION_TRACES: self._gathering.receive,
+            Topics.SESSIONS: self._sessions.receive,
+            Topics.FEEDBACK: self._feedback.receive,
+        }
+
+    async def start(self) -> None:
+        """Tell the warehouse which version of each evaluator is current."""
+        warehouse, versions = self._context.warehouse, self._suite.current_versions()
+        await self._context.in_thread(None, "evaluator versions", lambda: warehouse.remember_evaluators(versions))
+
+    async def receive(self, batch: Batch) -> None:
+        """Work on a batch of traces; acknowledged when all that came of it is durable."""
+        self._progress.note(batch)
+        try:
+            if await self._guard.admits(batch):
+                await self._work(batch)
+                batch.ack()
+        except Abandoned:
+            log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+
+    async def tick(self) -> None:
+        """Let sessions come to their end, and sweep traces that stayed partial."""
+        await self._gathering.tick()
+        now = asyncio.get_running_loop().time()
+        if now - self._swept > SWEEP_EVERY_S:
+            self._swept = now
+            await self._sweep()
+
+    def state(self) -> dict[str, Any]:
+        """For the heartbeat."""
+        return {"open_sessions": len(self._gathering), "dead_letters": dict(self._dead_letters.counts)}
+
+    async def close(self) -> None:
+        """End the processes of users' callables."""
+        await asyncio.to_thread(self._suite.close)
+
+    async def _work(self, batch: Batch) -> None:
+        context, warehouse = self._context, self._context.warehouse
+        arrivals, letters = await asyncio.to_thread(self._read, batch)
+        await self._dead_letters.bury(batch, letters)
+        if not arrivals:
+            return
+        traces = [arrival.trace for arrival in arrivals]
+        stored = await context.in_thread(batch, "storing traces", lambda: warehouse.store_traces(traces))
+        known = await context.in_thread(batch, "reading decisions", lambda: warehouse.known_decisions(list(stored)))
+        decided = await asyncio.to_thread(self._decide, arrivals, stored, known)
+        position = self._guard.position(batch, batch.next_offset)
+        written = await context.in_thread(
+            batch, "storing decisions", lambda: warehouse.write_decisions(decided, [position])
+        )
+        again = await self._made_before(batch, arrivals, known)
+        outgoing = self._outgoing(batch, arrivals, stored, [*written, *again])
+        await context.patiently(batch, "publishing decisions", lambda: context.producer.publish(outgoing))
+
+    def _read(self, batch: Batch) -> tuple[list[Arrival], list[Any]]:
+        arrivals, letters, epoch = [], [], self._guard.epoch(batch)
+        settings = self._context.settings
+        for record in batch.records:
+            try:
+                trace = read_trace(
+                    record.value or b"",
+                    self._context.hasher,
+                    default_project=settings.project,
+                    default_environment=settings.environment,
+                )
+                trace = self._context.redactor.trace(trace)
+            except Exception as error:  # whatever it is, one record must not stop the stream
+                if not isinstance(error, InvalidRecord):
+                    log.exception("reading a trace failed", offset=record.offset)
+                letters.append(self._dead_letters.letter(record, batch.topic, epoch, error))
+            else:
+                source = Source(topic=batch.topic, partition=batch.partition, offset=record.offset, epoch=epoch)
+                arrivals.append(Arrival(trace, source, record_time(record)))
+        return arrivals, letters
+
+    def _decide(
+        self, arrivals: Sequence[Arrival], stored: Mapping[str, Stored], known: Mapping[str, Known]
+    ) -> list[TraceDecisions]:
+        """What is missing for each trace, made by the last record of it in the batch."""
+        newest = {arrival.trace.trace_id: arrival for arrival in arrivals}
+        found = []
+        for trace_id, arrival in newest.items():
+            trace = stored[trace_id].trace
+            decided = self._suite.decide(
+                trace,
+                known[trace_id].keys,
+                source=arrival.source,
+                event_time=event_time(trace.end, arrival.written),
+                now=arrival.written,
+                dimensions=self._dimensions(trace),
+            )
+            found.append(TraceDecisions(trace_id, decided.scores, decided.requests, decided.passed_over))
+        return found
+
+    async def _made_before(
+        self, batch: Batch, arrivals: Sequence[Arrival], known: Mapping[str, Known]
+    ) -> list[TraceDecisions]:
+        """Decisions that stand under the position of one of these records: made before a crash, to be sent again."""
+        sources = {arrival.source for arrival in arrivals}
+        mine = {trace_id: sources.intersection(found.sources.values()) for trace_id, found in known.items()}
+        trace_ids = [trace_id for trace_id, found in mine.items() if found]
+        if not trace_ids:
+            return []
+        wanted = sorted(set().union(*mine.values()), key=lambda source: source.offset)
+        warehouse = self._context.warehouse
+        return await self._context.in_thread(batch, "restating", lambda: warehouse.restate(trace_ids, wanted))
+
+    def _outgoing(
+        self,
+        batch: Batch,
+        arrivals: Sequence[Arrival],
+        stored: Mapping[str, Stored],
+        decisions: Sequence[TraceDecisions],
+    ) -> list[Outgoing]:
+        items, outgoing = [], []
+        for made in decisions:
+            dims = self._dimensions(stored[made.trace_id].trace)
+            by_offset: dict[int, list[Any]] = {}
+            for score in made.scores:
+                by_offset.setdefault(score.source.offset if score.source else 0, []).append(score)
+            for offset, scores in by_offset.items():
+                items += positioned(offset, scores, dims, self._context.settings.monitor)
+            outgoing += score_records(made.scores)
+            outgoing += request_records(made.requests)
+        outgoing += measurement_records(
+            items,
+            topic=batch.topic,
+            partition=batch.partition,
+            epoch=self._guard.epoch(batch),
+            partition_count=self._context.partitions[Topics.MEASUREMENTS],
+        )
+        written = {arrival.trace.trace_id: arrival.written for arrival in arrivals}
+        outgoing += [
+            member_record(stored[tid].trace, when) for tid, when in written.items() if stored[tid].trace.session_id
+        ]
+        return outgoing
+
+    def _dimensions(self, trace: Trace) -> Any:
+        settings = self._context.settings.monitor
+        return dimensions(trace, settings.dimensions)
+
+    async def _sweep(self) -> None:
+        """Publish traces again that stayed partial for too long: what is known of them is to be scored."""
+        context, warehouse = self._context, self._context.warehouse
+        age = context.settings.assemble.max_age_s
+        stale = await context.in_thread(None, "sweeping", lambda: warehouse.partial_older_than(age))
+        if not stale:
+            return
+        found = await context.in_thread(None, "sweeping", lambda: warehouse.traces(stale))
+        outgoing = [Outgoing(Topics.TRACES, _as_published(trace), trace.trace_id.encode()) for trace in found.values()]
+        await context.patiently(None, "sweeping", lambda: context.producer.publish(outgoing))
+
+
+def _as_published(trace: Trace) -> bytes:
+    return trace.model_copy(update={"partial": False, "incomplete": True, "revision": 0, "fingerprint": ""}).to_bytes()

@@ -1,0 +1,97 @@
+"""Human scores from the topic `feedback`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import structlog
+
+from schemas.base import Published, UtcDatetime
+from schemas.errors import InvalidRecord
+from schemas.ids import plain_digest
+from schemas.score import Score
+from schemas.settings import Topics
+from schemas.source import Source
+from streams.batch import Batch
+from streams.clock import record_time
+from streams.context import Abandoned, Context
+from streams.dead_letters import DeadLetters
+from streams.emission import score_records
+from streams.producer import Outgoing
+from streams.progress import Progress
+
+log = structlog.get_logger(__name__)
+
+PASS_AT = 0.5
+
+
+class FeedbackRecord(Published):
+    """What a person thinks of a trace or of one of its spans. `score` is in [0, 1]."""
+
+    schema_version: Literal[1] = 1
+    trace_id: str
+    span_id: str | None = None
+    score: float
+    label: str | None = None
+    comment: str = ""
+    name: str = "human"
+    author: str | None = None
+    time: UtcDatetime | None = None
+
+    def to_outgoing(self) -> Outgoing:
+        """The record for the topic `feedback`."""
+        return Outgoing(Topics.FEEDBACK, self.to_bytes(), self.trace_id.encode())
+
+
+class Feedback:
+    """Stores feedback as scores of kind ``human``; a later one of the same author replaces the earlier one."""
+
+    def __init__(self, context: Context, progress: Progress, dead_letters: DeadLetters) -> None:
+        self._context, self._progress, self._dead_letters = context, progress, dead_letters
+
+    async def receive(self, batch: Batch) -> None:
+        """Store the human scores of a chunk and publish them on `scores`."""
+        self._progress.note(batch)
+        context, scores, letters = self._context, [], []
+        for record in batch.records:
+            try:
+                given = FeedbackRecord.from_bytes(record.value or b"")
+                if not 0 <= given.score <= 1:
+                    raise InvalidRecord("out_of_range", f"score must be in [0, 1], got {given.score}")
+                scores.append(self._as_score(given, record))
+            except InvalidRecord as error:
+                letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
+        try:
+            await self._dead_letters.bury(batch, letters)
+            if scores:
+                await context.in_thread(batch, "feedback", lambda: context.warehouse.write_feedback(scores))
+                await context.patiently(batch, "feedback", lambda: context.producer.publish(score_records(scores)))
+            batch.ack()
+        except Abandoned:
+            log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+
+    def _as_score(self, given: FeedbackRecord, record: object) -> Score:
+        comment = self._context.redactor.text(given.comment)
+        return Score(
+            trace_id=given.trace_id,
+            target="span" if given.span_id else "trace",
+            span_id=given.span_id,
+            project=self._context.settings.project,
+            environment=self._context.settings.environment,
+            evaluator=given.name,
+            evaluator_version=f"author:{plain_digest(given.author)[:12]}" if given.author else "human",
+            kind="human",
+            status="scored",
+            value=given.score,
+            label=given.label,
+            passed=given.score >= PASS_AT,
+            explanation=comment,
+            event_time=given.time or record_time(record),
+            source=Source(topic=Topics.FEEDBACK, partition=record.partition, offset=record.offset),  # type: ignore[attr-defined]
+        )
+
+
+def feedback_now(**fields: object) -> FeedbackRecord:
+    """A feedback record given at this moment."""
+    return FeedbackRecord.model_validate({"time": datetime.now(UTC), **fields})

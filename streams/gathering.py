@@ -1,0 +1,140 @@
+"""Gathering agents: parts come in on one topic, wholes go out on another.
+
+The log is the state: a chunk of records is acknowledged when every group it holds a part of was written out and
+acknowledged there. Nothing is stored elsewhere, and what was gathered for a partition is dropped when the partition
+goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import structlog
+
+from streams.batch import Batch
+from streams.clock import record_time
+from streams.context import Abandoned, Context
+from streams.gather import Gatherer, Group, Patience
+from streams.producer import Outgoing
+from streams.progress import Progress
+
+log = structlog.get_logger(__name__)
+
+Part = TypeVar("Part")
+Place = tuple[str, int]
+
+
+class Gathered(NamedTuple, Generic[Part]):
+    """A part as read from a record: the key it belongs under, its weight, and whether it ends its group."""
+
+    key: str
+    part: Part
+    size: int
+    ended: bool
+    log_time: float
+
+
+class Gathering(Generic[Part]):
+    """Groups of all partitions of one agent.
+
+    Parameters
+    ----------
+    compose : makes the record of a whole; called in a thread.
+    max_open_bytes : beyond it the oldest groups leave early, with the reason ``memory``.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        progress: Progress,
+        patience: Patience,
+        compose: Callable[[Group[Part]], Outgoing],
+        *,
+        max_open_bytes: float,
+    ) -> None:
+        self._context, self._progress, self._patience, self._compose = context, progress, patience, compose
+        self._max_open_bytes = max_open_bytes
+        self._gatherers: dict[Place, Gatherer[Part]] = {}
+        self._batches: dict[Place, list[Batch]] = {}
+        self._generation = -1
+        self.lock = asyncio.Lock()
+
+    async def take_up(self, batch: Batch, parts: Sequence[Gathered[Part]]) -> None:
+        """Gather the parts of a chunk, then write out what is whole by now. Call with `lock` held."""
+        self.drop_lost()
+        gatherer = self._gatherers.setdefault(batch.place, Gatherer(self._patience))
+        now = time.monotonic()
+        for part in parts:
+            gatherer.add(
+                part.key,
+                part.part,
+                holder=batch,
+                size=part.size,
+                ended=part.ended,
+                log_time=part.log_time,
+                monotonic=now,
+            )
+        batch.open = sum(batch in group.holders for group in gatherer.groups())
+        batch.forget_records()
+        self._batches.setdefault(batch.place, []).append(batch)
+        self._ack_finished(batch.place)
+        await self.write_due()
+
+    async def tick(self) -> None:
+        """Write out what has become whole by the passing of time."""
+        async with self.lock:
+            self.drop_lost()
+            try:
+                await self.write_due()
+            except Abandoned:
+                log.info("partitions taken away while writing")
+
+    async def write_due(self) -> None:
+        """Write out every group whose time has come, and the oldest ones while there is too much."""
+        now = time.monotonic()
+        for place, gatherer in self._gatherers.items():
+            await self._write(place, list(gatherer.take_due(monotonic=now, caught_up=self._progress.caught_up(*place))))
+        while self.size > self._max_open_bytes:
+            place, gatherer = max(self._gatherers.items(), key=lambda item: item[1].size)
+            oldest = gatherer.take_oldest("memory")
+            await self._write(place, [oldest] if oldest else [])
+
+    @property
+    def size(self) -> int:
+        """Bytes gathered and not yet written out."""
+        return sum(gatherer.size for gatherer in self._gatherers.values())
+
+    def __len__(self) -> int:
+        return sum(len(gatherer) for gatherer in self._gatherers.values())
+
+    def drop_lost(self) -> None:
+        """Forget what was gathered under an earlier assignment: it is being read again, here or elsewhere."""
+        if self._context.generation() != self._generation:
+            self._generation = self._context.generation()
+            self._gatherers.clear()
+            self._batches.clear()
+
+    async def _write(self, place: Place, groups: Sequence[Group[Part]]) -> None:
+        if not groups:
+            return
+        outgoing = await asyncio.to_thread(lambda: [self._compose(group) for group in groups])
+        batch = self._batches[place][0]
+        await self._context.patiently(batch, "writing wholes", lambda: self._context.producer.publish(outgoing))
+        for group in groups:
+            for holder in group.holders:
+                holder.open -= 1  # type: ignore[attr-defined]
+        self._ack_finished(place)
+
+    def _ack_finished(self, place: Place) -> None:
+        waiting = self._batches.get(place, [])
+        for batch in [batch for batch in waiting if batch.open <= 0]:
+            batch.ack()
+            waiting.remove(batch)
+
+
+def log_time(record: Any) -> float:
+    """A record's timestamp in seconds, made safe."""
+    return record_time(record).timestamp()

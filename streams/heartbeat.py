@@ -1,0 +1,76 @@
+"""What a worker says of itself, once a second: to the warehouse, for `evalstream status`, and to its probes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+
+from schemas.errors import Unavailable
+from streams.context import Context
+from streams.progress import Progress
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 1.0
+
+
+class Component(Protocol):
+    """What the worker knows of the component it runs."""
+
+    name: str
+
+    @property
+    def receivers(self) -> Any: ...
+    async def start(self) -> None: ...
+    async def tick(self) -> None: ...
+    def state(self) -> dict[str, Any]: ...
+    async def close(self) -> None: ...
+
+
+class Heartbeat:
+    """The state of one worker; `instance` is new at every start."""
+
+    def __init__(self, component: Component, context: Context, progress: Progress) -> None:
+        self._component, self._context, self._progress = component, context, progress
+        self.instance = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._started = datetime.now(UTC)
+
+    def state(self) -> dict[str, Any]:
+        """Ready, assigned partitions, lag in records, and the component's own figures."""
+        assigned = sorted(f"{tp.topic}-{tp.partition}" for tp in self._progress.assigned())
+        lag = self._progress.total_lag()
+        own = self._component.state()
+        busy = own.get("in_flight", 0) or own.get("open_sessions", 0)
+        return {
+            **own,
+            "ready": self._context.generation() > 0,
+            "assigned": assigned,
+            "lag": lag,
+            "caught_up": lag == 0 and not busy,
+            "pid": os.getpid(),
+            "started_at": self._started.isoformat(),
+        }
+
+    async def run(self) -> None:
+        """Report until cancelled; a warehouse that is away is no reason to stop."""
+        warehouse, name = self._context.warehouse, self._component.name
+        while True:
+            state = self.state()
+            try:
+                await asyncio.to_thread(warehouse.report, name, self.instance, state)
+            except Unavailable as error:
+                log.debug("the heartbeat was not stored", reason=str(error))
+            await asyncio.sleep(EVERY_S)
+
+    async def end(self) -> None:
+        """Say that this worker is gone."""
+        try:
+            await asyncio.to_thread(self._context.warehouse.forget, self._component.name, self.instance)
+        except Unavailable as error:
+            log.debug("the heartbeat was not removed", reason=str(error))

@@ -1,0 +1,265 @@
+"""judge: requests become verdicts, many at once, published in the order in which they were asked.
+
+A window slides over the records: each request runs as a task of its own, bounded in number, so that a slow one idles
+nothing. A verdict is stored as soon as it is there. Measurements leave in source order, for the monitor takes a lower
+offset after a higher one for a repetition; a chunk is acknowledged when everything in it has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from evaluators.protocol import Answer, DeferredEvaluator, Failure, Skip, Verdict
+from evaluators.run import Suite
+from schemas.errors import InvalidRecord
+from schemas.judge_request import JudgeRequest
+from schemas.score import DecisionKey, Score
+from schemas.settings import Topics
+from schemas.source import Source
+from streams.batch import Batch
+from streams.context import Abandoned, Context
+from streams.dead_letters import DeadLetters
+from streams.emission import measurement_records, positioned, score_records
+from streams.log_guard import LogGuard
+from streams.progress import Progress
+from streams.verdict_writer import VerdictWriter
+
+log = structlog.get_logger(__name__)
+
+Place = tuple[str, int]
+WINDOW_PER_SLOT = 2  # requests held for each call that may run: the next ones are ready when a call ends
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """One request on its way. `scores` are those that this record made; None while it runs."""
+
+    request: JudgeRequest
+    record: Any
+    batch: Batch
+    source: Source
+    scores: list[Score] | None = None
+    vectors: dict[DecisionKey, tuple[float, ...]] = field(default_factory=dict)
+
+
+class Judge:
+    """The component `judge`."""
+
+    name = "judge"
+
+    def __init__(
+        self,
+        context: Context,
+        progress: Progress,
+        suite: Suite,
+        guard: LogGuard,
+    ) -> None:
+        self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
+        self._evaluators: Mapping[str, DeferredEvaluator] = suite.deferred()
+        self._dead_letters = DeadLetters(self.name, context)
+        self._writer = VerdictWriter(context)
+        self._window = asyncio.Semaphore(context.settings.judge.max_concurrency * WINDOW_PER_SLOT)
+        self._queues: dict[Place, deque[Asked]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._emitting: dict[Place, asyncio.Lock] = {}
+        self._generation = -1
+
+    @property
+    def receivers(self) -> Mapping[str, Any]:
+        return {Topics.JUDGE_REQUESTS: self.receive}
+
+    async def start(self) -> None:
+        """Start storing verdicts."""
+        self._writer.start()
+
+    async def receive(self, batch: Batch) -> None:
+        """Set the requests of a chunk going; returns when the window has room for more."""
+        self._progress.note(batch)
+        self._drop_lost()
+        try:
+            if await self._guard.admits(batch):
+                await self._take_up(batch)
+        except Abandoned:
+            log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+
+    async def tick(self) -> None:
+        """Nothing happens by the passing of time."""
+
+    def state(self) -> dict[str, Any]:
+        """For the heartbeat."""
+        return {
+            "in_flight": sum(len(queue) for queue in self._queues.values()),
+            "dead_letters": dict(self._dead_letters.counts),
+        }
+
+    async def close(self) -> None:
+        """Stop what runs; unacknowledged requests are read again."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._writer.close()
+        await self._suite.close_deferred()
+        await asyncio.to_thread(self._suite.close)
+
+    # --- taking up -----------------------------------------------------------------------------------------------
+
+    async def _take_up(self, batch: Batch) -> None:
+        asked, letters = self._read(batch)
+        await self._dead_letters.bury(batch, letters)
+        batch.open = len(asked)
+        if not asked:
+            batch.ack()
+            return
+        warehouse, trace_ids = self._context.warehouse, sorted({one.request.trace_id for one in asked})
+        stored = await self._context.in_thread(batch, "verdicts", lambda: warehouse.stored_scores(trace_ids))
+        current = await self._context.in_thread(batch, "fingerprints", lambda: warehouse.fingerprints(trace_ids))
+        batch.forget_records()
+        queue = self._queues.setdefault(batch.place, deque())
+        for one in asked:
+            await self._window.acquire()
+            queue.append(one)
+            task = asyncio.create_task(self._answer(one, stored, current))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _read(self, batch: Batch) -> tuple[list[Asked], list[Any]]:
+        asked, letters, epoch = [], [], self._guard.epoch(batch)
+        for record in batch.records:
+            source = Source(topic=batch.topic, partition=batch.partition, offset=record.offset, epoch=epoch)
+            try:
+                asked.append(Asked(JudgeRequest.from_bytes(record.value or b""), record, batch, source))
+            except InvalidRecord as error:
+                letters.append(self._dead_letters.letter(record, batch.topic, epoch, error))
+        return asked, letters
+
+    # --- answering -----------------------------------------------------------------------------------------------
+
+    async def _answer(self, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]) -> None:
+        try:
+            await self._settle_or_bury(asked, stored, current)
+            await self._emit(asked.batch)
+        except Abandoned:
+            log.info("partition taken away", place=asked.batch.place)
+        finally:
+            self._window.release()
+
+    async def _settle_or_bury(
+        self, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]
+    ) -> None:
+        try:
+            await self._settle(asked, stored, current)
+        except Abandoned:
+            raise
+        except Exception as error:  # a bug of ours: one request must not hold up those behind it
+            log.exception("a request could not be settled", source=asked.source.model_dump())
+            letter = self._dead_letters.letter(asked.record, asked.batch.topic, asked.source.epoch, error)
+            await self._dead_letters.bury(asked.batch, [letter])
+            asked.scores = []
+
+    async def _settle(self, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]) -> None:
+        request = asked.request
+        evaluator = self._evaluators.get(request.evaluator)
+        found = [stored[key] for key in _keys(request) if key in stored]
+        mine = [score for score in found if score.source == asked.source]
+        complete = len(found) == len(request.views) * len(request.decisions)
+        if complete and not (mine and getattr(evaluator, "gives_vectors", False)):
+            asked.scores = mine
+            return
+        answers = await self._ask(evaluator, request, current)
+        asked.vectors = _vectors(request, answers)
+        scores = self._suite.to_scores(request, answers, source=asked.source)
+        written = await self._writer.write(asked.batch, scores, asked.source)
+        asked.scores = mine if complete else written
+
+    async def _ask(
+        self, evaluator: DeferredEvaluator | None, request: JudgeRequest, current: Mapping[str, str]
+    ) -> Sequence[Sequence[Answer]]:
+        if evaluator is None or evaluator.version != request.evaluator_version:
+            return [[Skip("evaluator_changed", name) for name in request.decisions] for _ in request.views]
+        newest = current.get(request.trace_id)
+        if request.target != "session" and newest not in (None, request.fingerprint) and _follows_trace(request):
+            return [[Skip("superseded", name) for name in request.decisions] for _ in request.views]
+        deadline = self._context.settings.judge.deadline_s
+        try:
+            return await evaluator.judge(request.views, deadline)
+        except Exception as error:  # an evaluator must not raise; if one does, its decision failed and is on record
+            log.exception("an evaluator raised", evaluator=request.evaluator)
+            failure = [Failure(type(error).__name__, str(error), name) for name in request.decisions]
+            return [failure for _ in request.views]
+
+    # --- sending on ----------------------------------------------------------------------------------------------
+
+    async def _emit(self, batch: Batch) -> None:
+        """Publish everything at the head of the partition's queue that is settled, then acknowledge."""
+        async with self._emitting.setdefault(batch.place, asyncio.Lock()):
+            queue = self._queues.get(batch.place, deque())
+            ready: list[Asked] = []
+            while queue and queue[0].scores is not None:
+                ready.append(queue.popleft())
+            if not ready:
+                return
+            await self._publish(batch, ready)
+            for asked in ready:
+                asked.batch.open -= 1
+                if asked.batch.open == 0:
+                    asked.batch.ack()
+
+    async def _publish(self, batch: Batch, ready: Sequence[Asked]) -> None:
+        items, outgoing = [], []
+        for asked in ready:
+            scores = asked.scores or []
+            items += positioned(
+                asked.source.offset, scores, asked.request.dimensions, self._context.settings.monitor, asked.vectors
+            )
+            outgoing += score_records(scores)
+        outgoing += measurement_records(
+            items,
+            topic=batch.topic,
+            partition=batch.partition,
+            epoch=self._guard.epoch(batch),
+            partition_count=self._context.partitions[Topics.MEASUREMENTS],
+        )
+        if outgoing:
+            await self._context.patiently(
+                batch, "publishing verdicts", lambda: self._context.producer.publish(outgoing)
+            )
+
+    def _drop_lost(self) -> None:
+        if self._context.generation() != self._generation:
+            self._generation = self._context.generation()
+            self._queues.clear()
+            self._emitting.clear()
+
+
+def _keys(request: JudgeRequest) -> list[DecisionKey]:
+    return [
+        DecisionKey(request.trace_id, name, request.evaluator_version, view.target_id, view.target_digest)
+        for view in request.views
+        for name in request.decisions
+    ]
+
+
+def _follows_trace(request: JudgeRequest) -> bool:
+    """Whether the decisions hang on the whole trace, so that a newer revision is asked about anew."""
+    return all(view.target_digest == request.fingerprint for view in request.views)
+
+
+def _vectors(request: JudgeRequest, answers: Sequence[Sequence[Answer]]) -> dict[DecisionKey, tuple[float, ...]]:
+    return {
+        DecisionKey(
+            request.trace_id,
+            answer.decision or request.decisions[0],
+            request.evaluator_version,
+            view.target_id,
+            view.target_digest,
+        ): answer.vector
+        for view, given in zip(request.views, answers, strict=True)
+        for answer in given
+        if isinstance(answer, Verdict) and answer.vector is not None
+    }

@@ -1,0 +1,198 @@
+"""monitor: measurements become drift events, alerts and notifications, each exactly once.
+
+Each partition of `measurements` has a state: detectors, alert windows, and for every source partition the offset up to
+which it was counted. One transaction holds what a batch changed in all of that, and what it found. It begins with a
+check of the partition's epoch, which every assignment raises: a stalled worker that wakes up can change nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from drift.monitor import Found
+from drift.monitor import Monitor as Watch
+from sinks.outbox import OutboxSender
+
+from schemas.alert import Alert
+from schemas.errors import Fenced, InvalidRecord
+from schemas.measurement import Measurement, MeasurementBatch
+from schemas.settings import Topics
+from streams.batch import Batch
+from streams.context import Abandoned, Context
+from streams.dead_letters import DeadLetters
+from streams.notifications import notifications
+from streams.progress import Progress
+
+log = structlog.get_logger(__name__)
+
+SourcePlace = tuple[str, int, int]
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A partition that this worker watches: its epoch, its state, and what it has counted of each source."""
+
+    epoch: int
+    watch: Watch
+    positions: dict[SourcePlace, int]
+
+
+class Monitor:
+    """The component `monitor`."""
+
+    name = "monitor"
+
+    def __init__(self, context: Context, progress: Progress, outbox: OutboxSender) -> None:
+        self._context, self._progress, self._outbox = context, progress, outbox
+        self._dead_letters = DeadLetters(self.name, context)
+        self._claimed: dict[int, Claimed] = {}
+        self._generation = -1
+        self._lock = asyncio.Lock()
+        self._sending: asyncio.Task[None] | None = None
+
+    @property
+    def receivers(self) -> Mapping[str, Any]:
+        return {Topics.MEASUREMENTS: self.receive}
+
+    async def start(self) -> None:
+        """Begin to deliver what stands in the outbox."""
+        self._sending = asyncio.create_task(self._outbox.run(lambda: sorted(self._claimed)))
+
+    async def receive(self, batch: Batch) -> None:
+        """Count the measurements of a chunk that were not counted yet."""
+        async with self._lock:
+            self._progress.note(batch)
+            try:
+                await self._count(batch)
+                batch.ack()
+            except (Abandoned, Fenced) as error:
+                self._claimed.pop(batch.partition, None)
+                log.info("partition taken away", partition=batch.partition, reason=str(error))
+
+    async def tick(self) -> None:
+        """What happens by the passing of time: no data, lag, reminders."""
+        async with self._lock:
+            self._drop_lost()
+            for tp in sorted(self._progress.assigned()):
+                try:
+                    await self._let_time_pass(tp.partition)
+                except (Abandoned, Fenced) as error:
+                    self._claimed.pop(tp.partition, None)
+                    log.info("partition taken away", partition=tp.partition, reason=str(error))
+
+    def state(self) -> dict[str, Any]:
+        """For the heartbeat."""
+        return {"claimed": sorted(self._claimed), "dead_letters": dict(self._dead_letters.counts)}
+
+    async def close(self) -> None:
+        """Stop delivering; what is not delivered stands in the outbox."""
+        if self._sending:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    # --- counting ------------------------------------------------------------------------------------------------
+
+    async def _count(self, batch: Batch) -> None:
+        self._drop_lost()
+        claimed = await self._claim(batch.partition, batch)
+        measurements = await self._read(batch, claimed)
+        if not measurements:
+            return
+        found = await asyncio.to_thread(claimed.watch.update, measurements, now=datetime.now(UTC))
+        await self._commit(batch.partition, claimed, found, batch)
+
+    async def _read(self, batch: Batch, claimed: Claimed) -> list[Measurement]:
+        """What lies past the positions, which are moved on."""
+        fresh, letters = [], []
+        for record in batch.records:
+            try:
+                columns = MeasurementBatch.from_bytes(record.value or b"")
+                if columns.partition_count != self._context.partitions[Topics.MEASUREMENTS]:
+                    raise InvalidRecord(
+                        "partition_count", f"written for {columns.partition_count} partitions of `measurements`"
+                    )
+                items = list(columns.items())
+            except Exception as error:  # whatever it is, one record must not stop the stream
+                letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
+                continue
+            place = (columns.source_topic, columns.source_partition, columns.source_epoch)
+            counted = claimed.positions.get(place, -1)
+            past = [item for item in items if item.offset > counted]
+            if past:
+                claimed.positions[place] = past[-1].offset
+                fresh += [item.measurement for item in past]
+        await self._dead_letters.bury(batch, letters)
+        return fresh
+
+    async def _let_time_pass(self, partition: int) -> None:
+        claimed = await self._claim(partition, None)
+        caught_up = self._progress.caught_up(Topics.MEASUREMENTS, partition)
+        found = await asyncio.to_thread(claimed.watch.tick, now=datetime.now(UTC), caught_up=caught_up)
+        if found.alerts or found.drift_events:
+            await self._commit(partition, claimed, found, None)
+
+    # --- state ---------------------------------------------------------------------------------------------------
+
+    async def _claim(self, partition: int, batch: Batch | None) -> Claimed:
+        """The state of a partition, taken up when it is new to us."""
+        if partition not in self._claimed:
+            context, settings = self._context, self._context.settings
+            claim = await context.in_thread(
+                batch, "claiming a partition", lambda: context.warehouse.claim_partition(partition)
+            )
+            watch = Watch(
+                settings.monitor,
+                settings.alerts,
+                partition=partition,
+                partition_count=context.partitions[Topics.MEASUREMENTS],
+                project=settings.project,
+                environment=settings.environment,
+            )
+            await asyncio.to_thread(watch.load, claim.rows)
+            self._claimed[partition] = Claimed(claim.epoch, watch, dict(claim.positions))
+        return self._claimed[partition]
+
+    async def _commit(self, partition: int, claimed: Claimed, found: Found, batch: Batch | None) -> None:
+        """Store all that changed in one transaction."""
+        context = self._context
+        alerts = await context.in_thread(batch, "explaining alerts", lambda: [self._explained(a) for a in found.alerts])
+        rows = claimed.watch.dirty()
+        await context.in_thread(
+            batch,
+            "storing what was found",
+            lambda: context.warehouse.commit_monitor(
+                partition,
+                claimed.epoch,
+                rows=rows,
+                positions=claimed.positions,
+                drift_events=found.drift_events,
+                alerts=alerts,
+                notifications=notifications(alerts, found.drift_events, context.settings),
+            ),
+        )
+        self._tell(alerts)
+
+    def _explained(self, alert: Alert) -> Alert:
+        """With the traces that pulled the statistic and the labels that changed with it."""
+        if alert.window_start is None or alert.window_end is None or alert.state not in ("WARNING", "CRITICAL"):
+            return alert
+        warehouse = self._context.warehouse
+        below = next((rule.below for rule in self._context.settings.alerts if rule.name == alert.rule), True)
+        worst = warehouse.worst(alert.segment, alert.window_start, alert.window_end, limit=5, below=below)
+        labels = warehouse.label_changes(alert.segment, alert.window_start, alert.window_end)
+        return alert.model_copy(update={"worst": tuple(worst), "labels_changed": tuple(labels)})
+
+    def _tell(self, alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
+            log.info("alert", rule=alert.rule, state=alert.state, segment=alert.segment.key, value=alert.value)
+
+    def _drop_lost(self) -> None:
+        """After a rebalance, every partition is claimed anew: the epoch shows whether it was ours throughout."""
+        if self._context.generation() != self._generation:
+            self._generation = self._context.generation()
+            self._claimed.clear()

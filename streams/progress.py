@@ -1,0 +1,71 @@
+"""How far a component has read: per partition, and whether it has caught up with the log."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from faust.types import TP
+
+from streams.batch import Batch
+
+SETTLED_S = 1.0
+
+
+class Progress:
+    """Lag of the assigned partitions.
+
+    A log may end in markers that are no records, so "caught up" is "the position is the end" and not "lag is 0".
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._app: Any = None
+        self._generation = -1
+        self._next: dict[TP, tuple[int, float]] = {}
+
+    def attach(self, app: Any) -> None:
+        """Take the Faust application whose consumer is asked."""
+        self._app = app
+
+    def note(self, batch: Batch) -> None:
+        """A batch was received."""
+        self._refresh()
+        tp = TP(self._prefix + batch.topic, batch.partition)
+        self._next[tp] = (batch.next_offset, time.monotonic())
+
+    def assigned(self) -> set[TP]:
+        """The partitions held now."""
+        try:
+            return set(self._app.consumer.assignment())
+        except Exception:  # the consumer has not started, or is stopping
+            return set()
+
+    def lag(self, tp: TP) -> int | None:
+        """Records of `tp` not yet received; None while the end is not known."""
+        self._refresh()
+        try:
+            end = self._app.consumer.highwater(tp)
+        except Exception:  # not assigned any more
+            return None
+        if end is None:
+            return None
+        received, since = self._next.get(tp, (None, 0.0))
+        position = self._app.consumer.position_now(tp)
+        if position is not None and position >= end and time.monotonic() - since > SETTLED_S:
+            return 0
+        return max(end - (received if received is not None else position or 0), 0)
+
+    def caught_up(self, topic: str, partition: int) -> bool:
+        """Whether everything written to the partition so far was received."""
+        return self.lag(TP(self._prefix + topic, partition)) == 0
+
+    def total_lag(self) -> int | None:
+        """Records not yet received over all assigned partitions; None while an end is not known."""
+        lags = [self.lag(tp) for tp in self.assigned()]
+        return None if any(lag is None for lag in lags) else sum(lag or 0 for lag in lags)
+
+    def _refresh(self) -> None:
+        if self._app is not None and self._app.consumer_generation_id != self._generation:
+            self._generation = self._app.consumer_generation_id
+            self._next.clear()

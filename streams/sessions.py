@@ -1,0 +1,174 @@
+"""Sessions: the traces of one conversation are gathered until it rests, then evaluated together.
+
+Two steps with a topic between them, as with spans and traces: what is gathered leaves in any order, and what is
+evaluated has a position of its own, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from drift.segments import dimensions
+from evaluators.run import Suite
+from schemas.errors import InvalidRecord
+from schemas.session import SessionClosed, SessionMember
+from schemas.settings import SessionSettings, Topics
+from schemas.source import Source
+from schemas.trace import Trace
+from sinks.warehouse import TraceDecisions
+from streams.batch import Batch
+from streams.clock import event_time, record_time
+from streams.context import Abandoned, Context
+from streams.dead_letters import DeadLetters
+from streams.emission import measurement_records, positioned, request_records, score_records
+from streams.gather import Group, Patience
+from streams.gathering import Gathered, Gathering, log_time
+from streams.log_guard import LogGuard
+from streams.producer import Outgoing
+from streams.progress import Progress
+
+log = structlog.get_logger(__name__)
+
+MAX_OPEN_BYTES = 64 * 2**20
+MAX_MEMBERS = 10_000
+
+
+def member_record(trace: Trace, written: datetime) -> Outgoing:
+    """Says that `trace` belongs to its session."""
+    member = SessionMember(
+        session_id=trace.session_id or "",
+        trace_id=trace.trace_id,
+        fingerprint=trace.fingerprint,
+        project=trace.project,
+        environment=trace.environment,
+        event_time=event_time(trace.end, written),
+    )
+    return Outgoing(Topics.SESSION_TRACES, member.to_bytes(), member.session_id.encode())
+
+
+class SessionGathering:
+    """Gathers `session_traces` by session and writes `sessions`."""
+
+    def __init__(self, context: Context, progress: Progress, dead_letters: DeadLetters) -> None:
+        self._progress, self._dead_letters = progress, dead_letters
+        self._gathering = Gathering(
+            context, progress, _patience(context.settings.sessions), _compose, max_open_bytes=MAX_OPEN_BYTES
+        )
+
+    async def receive(self, batch: Batch) -> None:
+        """Take up the members in a chunk."""
+        async with self._gathering.lock:
+            self._progress.note(batch)
+            parts, letters = [], []
+            for record in batch.records:
+                try:
+                    member = SessionMember.from_bytes(record.value or b"")
+                except InvalidRecord as error:
+                    letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
+                else:
+                    parts.append(Gathered(member.session_id, member, len(record.value), False, log_time(record)))
+            try:
+                await self._dead_letters.bury(batch, letters)
+                await self._gathering.take_up(batch, parts)
+            except Abandoned:
+                log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+
+    async def tick(self) -> None:
+        """Write out the sessions that rest."""
+        await self._gathering.tick()
+
+    def __len__(self) -> int:
+        return len(self._gathering)
+
+
+class SessionEvaluation:
+    """Evaluates `sessions`, with the same steps as traces."""
+
+    def __init__(
+        self, context: Context, progress: Progress, suite: Suite, guard: LogGuard, dead_letters: DeadLetters
+    ) -> None:
+        self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
+        self._dead_letters = dead_letters
+
+    async def receive(self, batch: Batch) -> None:
+        """Evaluate the sessions of a chunk, each in turn."""
+        self._progress.note(batch)
+        try:
+            if await self._guard.admits(batch):
+                await self._work(batch)
+                batch.ack()
+        except Abandoned:
+            log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+
+    async def _work(self, batch: Batch) -> None:
+        letters, outgoing = [], []
+        for record in batch.records:
+            try:
+                closed = SessionClosed.from_bytes(record.value or b"")
+            except InvalidRecord as error:
+                letters.append(self._dead_letters.letter(record, batch.topic, self._guard.epoch(batch), error))
+            else:
+                outgoing += await self._evaluate(batch, record, closed)
+        await self._dead_letters.bury(batch, letters)
+        await self._context.patiently(batch, "publishing", lambda: self._context.producer.publish(outgoing))
+
+    async def _evaluate(self, batch: Batch, record: Any, closed: SessionClosed) -> Sequence[Outgoing]:
+        context, warehouse = self._context, self._context.warehouse
+        session = await context.in_thread(batch, "storing a session", lambda: warehouse.store_session(closed))
+        if session is None or not session.traces:
+            return []
+        newest = session.traces[-1]
+        source = Source(
+            topic=batch.topic, partition=batch.partition, offset=record.offset, epoch=self._guard.epoch(batch)
+        )
+        known = (await context.in_thread(batch, "decisions", lambda: warehouse.known_decisions([newest.trace_id])))[
+            newest.trace_id
+        ]
+        dims = dimensions(newest, context.settings.monitor.dimensions)
+        written = record_time(record)
+        decided = await asyncio.to_thread(
+            self._suite.decide_session,
+            session,
+            known.keys,
+            source=source,
+            event_time=event_time(newest.end, written),
+            now=written,
+            dimensions=dims,
+        )
+        made = TraceDecisions(newest.trace_id, decided.scores, decided.requests, decided.passed_over)
+        position = self._guard.position(batch, record.offset + 1)
+        kept = await context.in_thread(batch, "storing", lambda: warehouse.write_decisions([made], [position]))
+        if source in known.sources.values():
+            kept += await context.in_thread(batch, "restating", lambda: warehouse.restate([newest.trace_id], [source]))
+        items = [item for k in kept for item in positioned(record.offset, k.scores, dims, context.settings.monitor)]
+        return [
+            *[out for k in kept for out in (*score_records(k.scores), *request_records(k.requests))],
+            *measurement_records(
+                items,
+                topic=batch.topic,
+                partition=batch.partition,
+                epoch=source.epoch,
+                partition_count=context.partitions[Topics.MEASUREMENTS],
+            ),
+        ]
+
+
+def _compose(group: Group[SessionMember]) -> Outgoing:
+    newest = {member.trace_id: member for member in group.parts}
+    closed = SessionClosed(session_id=group.key, members=tuple(newest[key] for key in sorted(newest)))
+    return Outgoing(Topics.SESSIONS, closed.to_bytes(), group.key.encode())
+
+
+def _patience(settings: SessionSettings) -> Patience:
+    return Patience(
+        ended_quiet_s=settings.quiet_s,
+        quiet_s=settings.quiet_s,
+        max_age_s=settings.max_age_s,
+        max_lag_s=settings.max_age_s,
+        max_parts=MAX_MEMBERS,
+    )

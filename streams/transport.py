@@ -1,0 +1,173 @@
+"""A Faust transport that hands an agent one event per fetched chunk of a partition, instead of one per record.
+
+Faust spends its time on asyncio machinery per event, so an event that carries hundreds of records costs a hundredth of
+it. Agents, rebalancing, acknowledgement and back-pressure stay Faust's; what changes is
+
+- the value of an event is a list of raw aiokafka records, its offset that of the last of them, its key the number of
+  seeks of the partition before it was fetched;
+- offsets are kept as a ledger of chunks: the commit is the position behind the longest acknowledged prefix, so gaps in
+  the log (compaction, transaction markers) need no bookkeeping, and an unacknowledged chunk holds the commit back
+  whether or not anybody still refers to it;
+- only committed transactions are read.
+
+Concurrency of an agent stays 1; work in parallel inside a chunk.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+import aiokafka
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+CHUNK_BYTES = 8 * 2**20
+
+
+class ChunkConsumer(driver.Consumer):
+    """A consumer whose messages are chunks of records."""
+
+    chunk_records = 500
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ledgers: dict[TP, OrderedDict[tuple[int, int], bool]] = {}
+        self.seeks: Counter[TP] = Counter()
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return _CommittedOnlyThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if records is None or self.should_stop:
+            return
+        if not self.flow_active:
+            await self._seek_back()
+            return
+        for tp, found in records.items():
+            if active is not None and tp not in active and tp not in self._buffered_partitions:
+                continue
+            for chunk in _chunks(found, self.chunk_records):
+                if not self.flow_active or generation != self.app.consumer_generation_id:
+                    return
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                message = _as_message(tp, chunk, generation, self.seeks[tp])
+                self._ledgers.setdefault(tp, OrderedDict())[(generation, message.offset)] = False
+                yield tp, message
+
+    async def _seek_back(self) -> None:
+        try:
+            await self.perform_seek()
+        except Exception as error:  # the broker is away, or the group is rebalancing: the next round tries again
+            self.log.warning("cannot seek to the committed offsets yet: %r", error)
+
+    # --- acknowledgement -----------------------------------------------------------------------------------------
+
+    def ack(self, message: Any) -> bool:
+        """Mark a chunk as done. One of an earlier assignment is ignored: its records are being read again."""
+        entry = (message.generation_id, message.offset)
+        ledger = self._ledgers.get(message.tp)
+        if ledger is None or entry not in ledger or ledger[entry]:
+            return False
+        message.acked = True
+        ledger[entry] = True
+        self._n_acked += 1
+        return True
+
+    def track_message(self, message: Any) -> None:
+        self._on_message_in(message.tp, message.offset, message)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing to do: the ledger knows chunks, not offsets."""
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in self._ledgers if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        ledger = self._ledgers.get(tp)
+        position = None
+        while ledger:
+            (_, offset), done = next(iter(ledger.items()))
+            if not done:
+                break
+            ledger.popitem(last=False)
+            position = offset + 1
+        return position
+
+    # --- movement ------------------------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self._ledgers.pop(tp, None)
+
+    def position_now(self, tp: TP) -> int | None:
+        """The offset behind what was fetched, markers included; None while it is not known."""
+        client = self._thread._consumer
+        assignment = client and client._subscription.subscription and client._subscription.subscription.assignment
+        state = assignment and assignment.state_value(aiokafka.TopicPartition(tp.topic, tp.partition))
+        return state.position if state and state.has_valid_position else None
+
+    def committed_now(self, tp: TP) -> int | None:
+        """The last commit known of; None while there is none."""
+        return self._committed_offset[tp]
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        """Read `partition` again from `offset`; chunks handed out before are forgotten, and carry a lower count."""
+        self._ledgers.pop(partition, None)
+        self.seeks[partition] += 1
+        await super().seek(partition, offset)
+
+
+class ChunkTransport(driver.Transport):
+    """Faust's aiokafka transport with the chunk consumer."""
+
+    Consumer = ChunkConsumer
+
+
+class _CommittedOnlyThread(driver.AIOKafkaConsumerThread):
+    """Reads only committed transactions: Faust does so only under exactly-once, which it cannot keep for us."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+
+def _chunks(records: list[Any], most: int) -> Iterator[list[Any]]:
+    """`records` cut so that no chunk has more than `most` of them or, beyond its first, more than CHUNK_BYTES."""
+    chunk: list[Any] = []
+    size = 0
+    for record in records:
+        grown = size + len(record.value or b"")
+        if chunk and (len(chunk) >= most or grown > CHUNK_BYTES):
+            yield chunk
+            chunk, grown = [], len(record.value or b"")
+        chunk.append(record)
+        size = grown
+    if chunk:
+        yield chunk
+
+
+def _as_message(tp: TP, chunk: Iterable[Any], generation: int, seeks: int) -> ConsumerMessage:
+    records = list(chunk)
+    last = records[-1]
+    return ConsumerMessage(
+        last.topic,
+        last.partition,
+        last.offset,
+        last.timestamp / 1000.0,
+        last.timestamp_type,
+        (),
+        seeks,
+        records,
+        None,
+        0,
+        0,
+        tp,
+        generation_id=generation,
+    )
