@@ -1,0 +1,1 @@
+"""Sentence embeddings (extra `embeddings`): vectors for the monitor, and similarity."""

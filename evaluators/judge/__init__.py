@@ -1,0 +1,1 @@
+"""LLM judges: rubric, view, prompt, provider, limits, cache and budget."""
