@@ -18,6 +18,9 @@ PROJECT_KEYS = ("evalstream.project", "openinference.project.name", "service.nam
 ENVIRONMENT_KEYS = ("deployment.environment.name", "deployment.environment")
 # Tokens that a span reported and that a model call below it reports as well.
 REPEATED_USAGE = "evalstream.usage.repeated"
+# On the transport of a model call, which the span above may describe already.
+RAW_CALL = "evalstream.raw_call"
+RESPONSE_ID = "gen_ai.response.id"
 
 T = TypeVar("T")
 
@@ -90,7 +93,7 @@ def derived(
 
     Messages and tool sets that no span names are left out.
     """
-    spans = _usage_once(spans)
+    spans = _usage_once(_calls_once(spans))
     named = {digest for span in spans for digest in (*span.input_messages, *span.output_messages)}
     sets = {span.tool_set for span in spans if span.tool_set}
     pairs = {(span.span_id, span.digest) for span in spans}
@@ -127,6 +130,29 @@ def _said(trace: Trace, attribute: str) -> str | None:
     return None
 
 
+def _calls_once(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """A raw call counts as model call only where no model call above it has the same response id."""
+    if not any(RAW_CALL in span.attributes for span in spans):
+        return spans
+    by_id = {span.span_id: span for span in spans}
+
+    def repeats(span: Span) -> bool:
+        above, seen = by_id.get(span.parent_id or ""), {span.span_id}
+        while above is not None and above.span_id not in seen:
+            if above.kind == "llm" and RAW_CALL not in above.attributes:
+                return above.attributes.get(RESPONSE_ID) == span.attributes.get(RESPONSE_ID)
+            seen.add(above.span_id)
+            above = by_id.get(above.parent_id or "")
+        return False
+
+    return tuple(
+        _with_usage(span.model_copy(update={"kind": "other" if again else "llm"}), again)
+        if RAW_CALL in span.attributes and ((again := repeats(span)) or span.kind != "llm")
+        else span
+        for span in spans
+    )
+
+
 def _usage_once(spans: tuple[Span, ...]) -> tuple[Span, ...]:
     """Tokens counted once: of model calls inside each other only the innermost that reports any keeps them.
 
@@ -150,7 +176,7 @@ def _with_usage(span: Span, repeated: bool) -> Span:
     if repeated and span.usage is not None:
         told = span.usage.model_dump(exclude_none=True)
         return span.model_copy(update={"usage": None, "attributes": {**span.attributes, REPEATED_USAGE: told}})
-    if not repeated and span.usage is None:
+    if not repeated and span.usage is None and REPEATED_USAGE in span.attributes:
         others = {name: value for name, value in span.attributes.items() if name != REPEATED_USAGE}
         return span.model_copy(
             update={"usage": Usage.model_validate(span.attributes[REPEATED_USAGE]), "attributes": others}

@@ -14,6 +14,7 @@ from .dialect import Draft
 
 _QUESTION = ("input", "text", "query", "question", "prompt", "user_input", "user_message", "message", "content", "task")
 _ANSWER = ("output", "answer", "response", "result", "final_output", "text", "content", "message", "raw")
+_ERROR = 2
 _MESSAGE_TYPES = frozenset(
     {"human", "ai", "system", "tool", "AIMessageChunk", "function_call", "function_call_output", "message", "reasoning"}
 )
@@ -52,7 +53,7 @@ def _value(value: Any) -> Any:
 def _messages(value: Any, role: str, names: tuple[str, ...], kind: SpanKind) -> Any:
     """The part of a value that is messages, or None."""
     if isinstance(value, str):
-        return [{"role": role, "content": value}] if kind in ("llm", "agent", "retrieval") and value else None
+        return [{"role": role, "content": value}] if kind != "embedding" and value else None
     if isinstance(value, list):
         return (
             value if value and all(_is_message(item) for item in value) else _messages_in_list(value, role, names, kind)
@@ -90,7 +91,7 @@ def _messages_in_list(value: list[Any], role: str, names: tuple[str, ...], kind:
     flat = _flatten(value)
     if flat and all(_is_message(item) for item in flat):
         return flat
-    if len(value) == 1 and isinstance(value[0], dict) and ("update" in value[0] or "messages" in value[0]):
+    if len(value) == 1 and isinstance(value[0], dict) and value[0].keys() & {"update", "messages", "output"}:
         return _messages(value[0], role, names, kind)
     return None
 
@@ -123,21 +124,38 @@ def _is_message(item: Any) -> bool:
 
 def _about_call(draft: Draft, kind: SpanKind, given: Any, gave: Any) -> None:
     """What a raw request and response say about a model call beside its messages."""
+    named = draft.fields.pop("model_name", None)
     if kind != "llm":
         return
     if isinstance(given, dict):
         draft.offer("request_model", given.get("model"))
         draft.offer("tool_definitions", given.get("tools"))
-    if not isinstance(gave, dict):
-        return
-    told: dict[str, Any] = gave["llm_output"] if isinstance(gave.get("llm_output"), dict) else {}
-    draft.offer("returned_model", gave.get("model") or told.get("model_name"))
-    choices = gave.get("choices")
-    if isinstance(choices, list):
-        draft.offer(
-            "finish_reasons", [c["finish_reason"] for c in choices if isinstance(c, dict) and c.get("finish_reason")]
-        )
-    usage = gave.get("usage") if isinstance(gave.get("usage"), dict) else told.get("token_usage") or {}
-    if isinstance(usage, dict):
-        draft.offer("input_tokens", usage.get("prompt_tokens", usage.get("input_tokens")))
-        draft.offer("output_tokens", usage.get("completion_tokens", usage.get("output_tokens")))
+    if isinstance(gave, dict):
+        first = _first_generation(gave)
+        info = _inner(first, "generation_info")
+        response = _inner(_inner(_inner(first, "message"), "kwargs"), "response_metadata")
+        told = _inner(gave, "llm_output")
+        said = [told.get("model_name"), info.get("model_name"), response.get("model_name")]
+        draft.offer("response_model", gave.get("model") or next((name for name in said if name), None))
+        draft.offer("finish_reasons", _reasons(gave.get("choices")) or info.get("finish_reason"))
+        usage = gave.get("usage") if isinstance(gave.get("usage"), dict) else _inner(told, "token_usage")
+        if isinstance(usage, dict):
+            draft.offer("input_tokens", usage.get("prompt_tokens", usage.get("input_tokens")))
+            draft.offer("output_tokens", usage.get("completion_tokens", usage.get("output_tokens")))
+    draft.offer("response_model", None if draft.raw.status_code == _ERROR else named)
+
+
+def _first_generation(gave: dict[str, Any]) -> dict[str, Any]:
+    generations = _flatten(gave.get("generations"))
+    return generations[0] if isinstance(generations, list) and generations and isinstance(generations[0], dict) else {}
+
+
+def _inner(holder: Any, name: str) -> dict[str, Any]:
+    found = holder.get(name) if isinstance(holder, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _reasons(choices: Any) -> list[Any]:
+    if not isinstance(choices, list):
+        return []
+    return [choice["finish_reason"] for choice in choices if isinstance(choice, dict) and choice.get("finish_reason")]

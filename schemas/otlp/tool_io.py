@@ -40,7 +40,7 @@ def _unwrapped(value: Any) -> Any:
     """Arguments out of a decorator's ``{"args": [], "kwargs": {…}}`` or LangChain's ``{"input_str", "inputs", …}``."""
     if not isinstance(value, dict):
         return value
-    if value.keys() == {"args", "kwargs"}:
+    if isinstance(value.get("args"), list) and isinstance(value.get("kwargs"), dict):
         args, kwargs = value["args"], value["kwargs"]
         if not args:
             return kwargs

@@ -1,4 +1,4 @@
-"""The dialects that are understood, in the order in which they are asked."""
+"""The dialects that are understood, in the order in which they are asked: those with names of their own first."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from collections.abc import Iterator
 
 from ..dialect import Dialect
 from ..raw import RawSpan
+from .adk import ADK
 from .genai import GENAI
+from .litellm import LITELLM
+from .mlflow import MLFLOW
+from .openinference import OPENINFERENCE
+from .openllmetry import OPENLLMETRY
+from .pydantic_ai import PYDANTIC_AI
+from .strands import STRANDS
 
-DIALECTS: tuple[Dialect, ...] = (GENAI,)
+DIALECTS: tuple[Dialect, ...] = (MLFLOW, PYDANTIC_AI, STRANDS, ADK, LITELLM, GENAI, OPENLLMETRY, OPENINFERENCE)
 
 
 def dialects_of(raw: RawSpan) -> Iterator[Dialect]:

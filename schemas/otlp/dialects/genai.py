@@ -1,12 +1,13 @@
-"""OpenTelemetry GenAI semantic conventions, current (1.3x) and older names, attributes only.
+"""OpenTelemetry GenAI semantic conventions, current (1.3x) and older names, attributes.
 
-Source: open-telemetry/semantic-conventions, ``docs/gen-ai``. Content in span events is read by `genai_events`.
+Source: open-telemetry/semantic-conventions, ``docs/gen-ai``. Content in span events: `genai_events`.
 """
 
 from __future__ import annotations
 
 from ..dialect import Dialect
 from ..words import OPERATIONS
+from .genai_events import read_events
 
 GENAI = Dialect(
     name="genai",
@@ -52,4 +53,5 @@ GENAI = Dialect(
             "gen_ai.server.time_to_first_token",
         ),
     },
+    after=(read_events,),
 )
