@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,6 +45,8 @@ class DetectorBank(Protocol):
     """
 
     kind: str
+    dropped: Counter[str]
+    """Observations (or state rows) that could not be used, by reason, since the bank was made."""
 
     def update(self, batch: Sequence[Measurement]) -> list[Detection]:
         """Read observations in order; those it has no use for are passed over. Detections in order of `index`."""

@@ -16,6 +16,9 @@ class DetectorSettings(Section):
     """One detector over every segment of the evaluators it names."""
 
     type: str = Field("adwin", description="adwin (scores), embedding_shift (embeddings).")
+    name: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Unique; default: the type."
+    )
     evaluators: tuple[str, ...] | None = Field(None, description="Default: all that the detector can read.")
     options: Mapping[str, Any] = {}
 
@@ -37,6 +40,9 @@ class MonitorSettings(Section):
     max_alert_age_s: float = Field(
         3600.0, gt=0, description="A notification for an older window is recorded and not sent."
     )
+    stale_after_s: float = Field(
+        300.0, gt=0, description="Alerts are STALE when the monitor has been behind its input for so long."
+    )
     detectors: tuple[DetectorSettings, ...] = (DetectorSettings(type="adwin"), DetectorSettings(type="embedding_shift"))
 
 
@@ -45,7 +51,9 @@ class AlertRule(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
     evaluator: str
-    dimension: str | None = Field(None, description="Watch each value of this dimension; default: all together.")
+    dimension: str | None = Field(
+        None, description="Watch each value of this dimension (`tool`), or cross (`tool+model`); default: all together."
+    )
     statistic: Statistic = "pass_rate"
     quantile: float = Field(0.95, gt=0, lt=1, description="For `statistic: quantile`.")
     window_s: float | None = Field(None, gt=0, description="Window by event time. Give this or `window_count`.")
@@ -65,6 +73,8 @@ class AlertRule(Section):
     def _consistent(self) -> AlertRule:
         if (self.window_s is None) == (self.window_count is None):
             raise ValueError("give exactly one of window_s and window_count")
+        if self.statistic == "count" and self.window_s is None:
+            raise ValueError("statistic count needs window_s: a window of the last N traces always holds N")
         if self.warning is None and self.critical is None and self.no_data_after_s is None:
             raise ValueError("give at least one of warning, critical and no_data_after_s")
         if self.warning is not None and self.critical is not None:

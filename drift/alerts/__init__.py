@@ -1,0 +1,1 @@
+"""Alert rules: windows over measurements, states with hysteresis, and when somebody is told."""

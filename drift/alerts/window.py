@@ -1,0 +1,182 @@
+"""The window of an alert rule in one segment: buckets of event time, or of the last N observations.
+
+A time window ends at the watermark, the latest event time seen in the segment, and holds 30 buckets: it covers between
+29/30 and all of `window_s`. A bucket closes when the watermark has passed its end by `allowed_lateness_s`; what comes
+later is not taken. A count window holds the last N in order of arrival: exactly for N up to 30, else to within the block
+of N / 30 that is dropped at once.
+
+Sums over closed buckets are always folded in bucket order, so that a restored window goes on bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from drift.alerts import quantile
+from drift.alerts.quantile import Bins
+from schemas.settings import AlertRule
+
+TIME_BUCKETS = 30
+COUNT_BUCKETS = 30
+Added = Literal["late", "same_bucket", "new_bucket"]
+
+
+class Bucket:
+    """Sums over observations: how many, their weight, weighted total, first and last event time."""
+
+    __slots__ = ("bins", "count", "first", "last", "total", "weight")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.weight = 0.0
+        self.total = 0.0
+        self.first = math.inf
+        self.last = -math.inf
+        self.bins: Bins = {}
+
+    def add(self, at: float, weight: float, x: float) -> None:
+        self.count += 1
+        self.weight += weight
+        self.total += weight * x
+        if at < self.first:
+            self.first = at
+        if at > self.last:
+            self.last = at
+
+    def include(self, other: Bucket) -> None:
+        self.count += other.count
+        self.weight += other.weight
+        self.total += other.total
+        if other.first < self.first:
+            self.first = other.first
+        if other.last > self.last:
+            self.last = other.last
+        if other.bins:
+            quantile.add(self.bins, other.bins)
+
+
+class Window:
+    """Observations of one rule in one segment, over the rule's window."""
+
+    __slots__ = ("_buckets", "_closed", "_keep", "_lateness_s", "_newest", "_rule", "_seen", "_size", "since", "until")
+
+    def __init__(self, rule: AlertRule, allowed_lateness_s: float) -> None:
+        self._rule = rule
+        self._lateness_s = allowed_lateness_s
+        self._size: float
+        if rule.window_s is not None:
+            self._size, self._keep = rule.window_s / TIME_BUCKETS, TIME_BUCKETS
+        else:
+            self._size = math.ceil((rule.window_count or 1) / COUNT_BUCKETS)
+            self._keep = math.ceil((rule.window_count or 1) / self._size)
+        self._seen = 0
+        self._buckets: dict[int, Bucket] = {}
+        self._newest: int | None = None
+        self._closed = Bucket()
+        self.since = math.inf
+        self.until = -math.inf
+
+    def add(self, at: float, weight: float, x: float) -> Added:
+        """Take up an observation of event time `at` (s)."""
+        index = int(self._seen // self._size) if self._rule.window_s is None else math.floor(at / self._size)
+        if self._rule.window_s is not None and self._is_late(index):
+            return "late"
+        self._seen += 1
+        self.since = min(self.since, at)
+        self.until = max(self.until, at)
+        newest = self._newest
+        new = newest is None or index > newest
+        if new:
+            self._newest = index
+            self._drop_before(index - self._keep + 1)
+        bucket = self._buckets.get(index)
+        if bucket is None:
+            bucket = self._buckets[index] = Bucket()
+        bucket.add(at, weight, x)
+        if self._rule.statistic == "quantile":
+            key = quantile.bin_of(x)
+            bucket.bins[key] = bucket.bins.get(key, 0.0) + weight
+        if newest is not None and index != newest:
+            self._fold()
+        return "new_bucket" if new else "same_bucket"
+
+    def count(self) -> int:
+        """Observations in the window."""
+        return self._closed.count + (self._buckets[self._newest].count if self._newest is not None else 0)
+
+    def value(self) -> float | None:
+        """The rule's statistic, weighted by inverse inclusion probability; None where it is not defined."""
+        if self._newest is None:
+            return None
+        newest, closed = self._buckets[self._newest], self._closed
+        if self._rule.statistic == "quantile":
+            bins = dict(closed.bins)
+            quantile.add(bins, newest.bins)
+            return quantile.quantile(bins, self._rule.quantile)
+        if self._rule.statistic == "count":
+            return float(closed.count + newest.count)
+        weight = closed.weight + newest.weight
+        return (closed.total + newest.total) / weight if weight > 0 else None
+
+    def count_at(self, end: float) -> float | None:
+        """Observations in a window that ends at `end`; None when the segment is younger than the window."""
+        window_s = self._rule.window_s
+        if window_s is None or end - self.since < window_s:
+            return None
+        oldest = math.floor(end / self._size) - self._keep + 1
+        return float(sum(b.count for i, b in self._buckets.items() if i >= oldest))
+
+    def bounds(self) -> tuple[float, float] | None:
+        """First and last event time (s) that the window covers; None before the first observation."""
+        if self._newest is None:
+            return None
+        if self._rule.window_s is not None:
+            return (self._newest - self._keep + 1) * self._size, self.until
+        newest = self._buckets[self._newest]
+        return min(self._closed.first, newest.first), max(self._closed.last, newest.last)
+
+    def encode(self) -> list[Any]:
+        """Only what the rule needs: times for count windows, bins for quantiles."""
+        rows: list[list[Any]] = []
+        for index in sorted(self._buckets):
+            bucket = self._buckets[index]
+            row: list[Any] = [index, bucket.count, bucket.weight, bucket.total]
+            if self._rule.window_s is None:
+                row += (bucket.first, bucket.last)
+            if bucket.bins:
+                row.append(sorted(bucket.bins.items()))
+            rows.append(row)
+        return [self._seen, self._newest, _finite(self.since), _finite(self.until), rows]
+
+    def decode(self, state: list[Any]) -> None:
+        self._seen, self._newest, since, until, rows = state
+        self.since = math.inf if since is None else since
+        self.until = -math.inf if until is None else until
+        for index, count, weight, total, *rest in rows:
+            bucket = self._buckets[index] = Bucket()
+            bucket.count, bucket.weight, bucket.total = count, weight, total
+            if self._rule.window_s is None:
+                bucket.first, bucket.last, *rest = rest
+            bucket.bins = dict(rest[0]) if rest else {}
+        self._fold()
+
+    def _is_late(self, index: int) -> bool:
+        if self._newest is None:
+            return False
+        closed = (index + 1) * self._size + self._lateness_s < self.until
+        return index <= self._newest - self._keep or (index < self._newest and closed)
+
+    def _drop_before(self, oldest: int) -> None:
+        for index in [i for i in self._buckets if i < oldest]:
+            del self._buckets[index]
+
+    def _fold(self) -> None:
+        self._closed = Bucket()
+        for index in sorted(self._buckets):
+            if index != self._newest:
+                self._closed.include(self._buckets[index])
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
