@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from .base import canonical_json
 from .ids import fingerprint
+from .joining import join_tool_calls
 from .trace import Message, Span, Trace, Usage
 
 SESSION, USER = "session.id", "user.id"
@@ -93,7 +94,7 @@ def derived(
 
     Messages and tool sets that no span names are left out.
     """
-    spans = _usage_once(_calls_once(spans))
+    spans = join_tool_calls(_usage_once(_calls_once(spans)), messages)
     named = {digest for span in spans for digest in (*span.input_messages, *span.output_messages)}
     sets = {span.tool_set for span in spans if span.tool_set}
     pairs = {(span.span_id, span.digest) for span in spans}

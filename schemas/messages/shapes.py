@@ -73,8 +73,9 @@ def read_message(raw: Any, role: str) -> list[Plain]:
     elif isinstance(raw.get("parts"), list):
         for part in raw["parts"]:
             read_part(part, collected)
-    if role == "tool" and not collected.results and "parts" not in raw:
-        return [_tool_result(raw)]
+    if role == "tool" and "parts" not in raw:
+        _read_blocks_of_results(raw.get("content"), collected)
+        return collected.results or [_tool_result(raw)]
     _read_content(raw.get("content"), collected)
     for call in _calls(raw):
         read_part(call, collected)
@@ -144,6 +145,16 @@ def _read_content(content: Any, collected: Collected) -> None:
         content = content["parts"]
     for part in content if isinstance(content, list) else [] if content is None else [content]:
         read_part(part, collected)
+
+
+def _read_blocks_of_results(content: Any, collected: Collected) -> None:
+    """Several results in one message of role ``tool`` (Bedrock's and Anthropic's blocks)."""
+    blocks = parse_json(content) if isinstance(content, str) and content[:1] == "[" else content
+    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+        return
+    if any("toolResult" in block or block.get("type") == "tool_result" for block in blocks):
+        for block in blocks:
+            read_part(block, collected)
 
 
 def _is_block(block: Any) -> bool:

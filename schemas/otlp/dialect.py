@@ -58,10 +58,11 @@ class Draft:
     fields : what was claimed, as received: scalars (``provider``, ``request_model``, …), tokens (``input_tokens``, …)
         and content (``inputs``, ``outputs``, ``system``, ``tool_definitions``, ``arguments``, ``result``; ``input``
         and ``output`` are what a span was given and gave, of a shape still unknown).
+    names : the attributes that fields came from.
     inputs, outputs : digests of messages read already, by readers.
     """
 
-    __slots__ = ("attributes", "book", "events", "fields", "inputs", "kind", "outputs", "raw", "reasons")
+    __slots__ = ("attributes", "book", "events", "fields", "inputs", "kind", "names", "outputs", "raw", "reasons")
 
     def __init__(self, raw: RawSpan, book: MessageBook) -> None:
         self.raw = raw
@@ -69,6 +70,7 @@ class Draft:
         self.attributes: dict[str, Any] = dict(raw.attributes)
         self.events: list[RawEvent] = list(raw.events)
         self.fields: dict[str, Any] = {}
+        self.names: dict[str, str] = {}
         self.kind: SpanKind | None = None
         self.inputs: tuple[str, ...] = ()
         self.outputs: tuple[str, ...] = ()
@@ -95,6 +97,7 @@ class Draft:
                 best[to] = (rank, name)
         for to, (_, name) in best.items():
             self.offer(to, self.attributes.pop(name))
+            self.names.setdefault(to, name)
             self._drop_copies(to, dialect.aliases[to])
         for reader in dialect.after:
             reader(self)

@@ -15,6 +15,7 @@ from .dialect import Draft
 _QUESTION = ("input", "text", "query", "question", "prompt", "user_input", "user_message", "message", "content", "task")
 _ANSWER = ("output", "answer", "response", "result", "final_output", "text", "content", "message", "raw")
 _ERROR = 2
+_TALKING = frozenset({"llm", "agent", "retrieval"})
 _MESSAGE_TYPES = frozenset(
     {"human", "ai", "system", "tool", "AIMessageChunk", "function_call", "function_call_output", "message", "reasoning"}
 )
@@ -24,6 +25,9 @@ def read_input_output(draft: Draft, kind: SpanKind) -> None:
     """Turn ``input`` and ``output`` of a draft into messages where they are some."""
     if kind == "tool":
         return
+    if kind == "other" and draft.raw.parent_id is None:
+        # A chain or workflow that is the root stands for the agent; text between the steps of one is no conversation.
+        kind = "agent"
     given = _value(draft.fields.pop("input", None))
     gave = _value(draft.fields.pop("output", None))
     _about_call(draft, kind, given, gave)
@@ -53,7 +57,7 @@ def _value(value: Any) -> Any:
 def _messages(value: Any, role: str, names: tuple[str, ...], kind: SpanKind) -> Any:
     """The part of a value that is messages, or None."""
     if isinstance(value, str):
-        return [{"role": role, "content": value}] if kind != "embedding" and value else None
+        return [{"role": role, "content": value}] if kind in _TALKING and value else None
     if isinstance(value, list):
         return (
             value if value and all(_is_message(item) for item in value) else _messages_in_list(value, role, names, kind)
@@ -80,7 +84,7 @@ def _messages(value: Any, role: str, names: tuple[str, ...], kind: SpanKind) -> 
             return ([{"role": "system", "content": said}] if isinstance(said, str) and said else []) + inner
     if value.keys() == {"args", "kwargs"}:
         return _messages_of_call(value, role, names, kind)
-    if kind in ("llm", "agent", "retrieval"):
+    if kind in _TALKING:
         for name in names:
             if isinstance(value.get(name), str) and value[name]:
                 return [{"role": role, "content": value[name]}]

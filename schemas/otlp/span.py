@@ -105,8 +105,8 @@ def _usage(draft: Draft) -> Usage | None:
 def _give_back(draft: Draft, names: tuple[str, ...]) -> None:
     """Tokens of a span that is no model call stay what they were: attributes."""
     for name in names:
-        if draft.fields.get(name) is not None:
-            draft.attributes[f"gen_ai.usage.{name}"] = draft.fields[name]
+        if name in draft.names and draft.fields.get(name) is not None:
+            draft.attributes[draft.names[name]] = draft.fields[name]
 
 
 def _attributes(draft: Draft) -> dict[str, Any]:
