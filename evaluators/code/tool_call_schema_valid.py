@@ -1,0 +1,98 @@
+"""Type `tool_call_schema_valid`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import orjson
+
+from schemas.score import Evidence, TargetKind
+from schemas.trace import Span, SpanKind
+
+from ..base import CodeEvaluator, NoOptions
+from ..json_schema import TooDeep, UnusableSchema, first_problem, validator_of
+from ..protocol import Answer, Context, Failure, Skip, Target, Verdict
+from ..tool_calls import CallIndex, by_name
+
+
+class ToolCallSchemaValid(CodeEvaluator[NoOptions]):
+    """Fails where the arguments of a tool call break the parameters of the tool's definition.
+
+    Catches missing, misspelt (where the definition forbids others) and wrongly typed arguments, and arguments that are
+    no JSON. One decision a call: on the tool span that carries it out, else on the model call that asked for it. Judged
+    is what the model wrote, where the trace shows it: a framework may add arguments of its own to the tool span. Calls
+    of tools without a known definition are no targets (see `unknown_tool`); whether a well-formed value is the right one
+    is not asked.
+    """
+
+    default_context: ClassVar[Context] = "trace"
+    targets: ClassVar[frozenset[TargetKind]] = frozenset(("span",))
+
+    @classmethod
+    def default_span_kinds(cls, options: NoOptions) -> frozenset[SpanKind]:
+        return frozenset(("llm", "tool"))
+
+    def evaluate(self, target: Target) -> Iterable[Answer]:
+        index, span = CallIndex.of(target), target.span
+        if span is None:
+            return ()
+        if span.kind == "tool":
+            return _judge_tool(index, span)
+        if span.kind != "llm":
+            return ()
+        tools = by_name(target.trace, span)
+        judged = [
+            answer
+            for asked in index.not_carried_out(span)
+            if (
+                answer := _judge(
+                    asked.call.arguments, tools.get(asked.call.name), span.span_id, f"{asked.path}.arguments"
+                )
+            )
+        ]
+        return _worst(judged)
+
+
+def _judge_tool(index: CallIndex, span: Span) -> Iterable[Answer]:
+    asked = index.asked(span)
+    name = asked.call.name if asked is not None else span.tool_name
+    definition = index.definitions(span).get(name or "")
+    arguments = asked.call.arguments if asked is not None and asked.call.arguments is not None else span.arguments
+    if arguments is None and span.truncated and definition is not None:
+        return (Skip("truncated"),)
+    answer = _judge(arguments, definition, span.span_id, "arguments")
+    return (answer,) if answer is not None else ()
+
+
+def _judge(arguments: Any, definition: Mapping[str, Any] | None, span_id: str, path: str) -> Answer | None:
+    schema = definition.get("parameters") if definition is not None else None
+    if not schema or arguments is None:
+        return None
+    if isinstance(arguments, str):
+        try:
+            arguments = orjson.loads(arguments or "{}")
+        except orjson.JSONDecodeError as error:
+            return _invalid("no_json", f"the arguments are no JSON: {error.msg}", span_id, path)
+    try:
+        problem = first_problem(validator_of(schema), arguments)
+    except UnusableSchema:
+        return Skip("unusable_definition")
+    except TooDeep as error:
+        return Failure("TooDeep", f"the arguments are {error}")
+    if problem is None:
+        return Verdict(value=1.0, label="valid", passed=True)
+    explanation = f"{problem.path.lstrip('.') or 'arguments'}: {problem.message}"
+    return _invalid("invalid", explanation, span_id, path + problem.path)
+
+
+def _invalid(label: str, explanation: str, span_id: str, path: str) -> Verdict:
+    evidence = (Evidence(span_id=span_id, path=path),)
+    return Verdict(value=0.0, label=label, passed=False, explanation=explanation, evidence=evidence)
+
+
+def _worst(judged: list[Answer]) -> Iterable[Answer]:
+    """One answer for a model call with several tool calls: the first that is not a pass."""
+    if not judged:
+        return ()
+    return (next((a for a in judged if not (isinstance(a, Verdict) and a.passed)), judged[0]),)
