@@ -27,6 +27,7 @@ from sinks.warehouse import Known, Stored, TraceDecisions
 from streams.batch import Batch
 from streams.clock import event_time, record_time
 from streams.context import Abandoned, Context
+from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, request_records, score_records
 from streams.feedback import Feedback
@@ -110,15 +111,18 @@ class Evaluate:
             return
         traces = [arrival.trace for arrival in arrivals]
         stored = await context.in_thread(batch, "storing traces", lambda: warehouse.store_traces(traces))
+        passing("evaluate.stored")
         known = await context.in_thread(batch, "reading decisions", lambda: warehouse.known_decisions(list(stored)))
         decided = await asyncio.to_thread(self._decide, arrivals, stored, known)
         position = self._guard.position(batch, batch.next_offset)
         written = await context.in_thread(
             batch, "storing decisions", lambda: warehouse.write_decisions(decided, [position])
         )
+        passing("evaluate.decided")
         again = await self._made_before(batch, arrivals, known)
         outgoing = self._outgoing(batch, arrivals, stored, [*written, *again])
         await context.patiently(batch, "publishing decisions", lambda: context.producer.publish(outgoing))
+        passing("evaluate.published")
 
     def _read(self, batch: Batch) -> tuple[list[Arrival], list[Any]]:
         arrivals, letters, epoch = [], [], self._guard.epoch(batch)

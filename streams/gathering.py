@@ -17,6 +17,7 @@ import structlog
 from streams.batch import Batch
 from streams.clock import record_time
 from streams.context import Abandoned, Context
+from streams.crash_points import passing
 from streams.gather import Gatherer, Group, Patience
 from streams.producer import Outgoing
 from streams.progress import Progress
@@ -123,6 +124,7 @@ class Gathering(Generic[Part]):
         outgoing = await asyncio.to_thread(lambda: [self._compose(group) for group in groups])
         batch = self._batches[place][0]
         await self._context.patiently(batch, "writing wholes", lambda: self._context.producer.publish(outgoing))
+        passing("gathering.published")
         for group in groups:
             for holder in group.holders:
                 holder.open -= 1  # type: ignore[attr-defined]

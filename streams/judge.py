@@ -24,6 +24,7 @@ from schemas.settings import Topics
 from schemas.source import Source
 from streams.batch import Batch
 from streams.context import Abandoned, Context
+from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, score_records
 from streams.log_guard import LogGuard
@@ -175,6 +176,7 @@ class Judge:
         asked.vectors = _vectors(request, answers)
         scores = self._suite.to_scores(request, answers, source=asked.source)
         written = await self._writer.write(asked.batch, scores, asked.source)
+        passing("judge.stored")
         asked.scores = mine if complete else written
 
     async def _ask(
@@ -205,6 +207,7 @@ class Judge:
             if not ready:
                 return
             await self._publish(batch, ready)
+            passing("judge.published")
             for asked in ready:
                 asked.batch.open -= 1
                 if asked.batch.open == 0:

@@ -14,16 +14,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from drift.monitor import Found
-from drift.monitor import Monitor as Watch
 from sinks.outbox import OutboxSender
 
+from drift.monitor import Found
+from drift.monitor import Monitor as Watch
 from schemas.alert import Alert
 from schemas.errors import Fenced, InvalidRecord
 from schemas.measurement import Measurement, MeasurementBatch
 from schemas.settings import Topics
 from streams.batch import Batch
 from streams.context import Abandoned, Context
+from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.notifications import notifications
 from streams.progress import Progress
@@ -161,6 +162,7 @@ class Monitor:
         """Store all that changed in one transaction."""
         context = self._context
         alerts = await context.in_thread(batch, "explaining alerts", lambda: [self._explained(a) for a in found.alerts])
+        passing("monitor.counted")
         rows = claimed.watch.dirty()
         await context.in_thread(
             batch,
@@ -175,6 +177,7 @@ class Monitor:
                 notifications=notifications(alerts, found.drift_events, context.settings),
             ),
         )
+        passing("monitor.committed")
         self._tell(alerts)
 
     def _explained(self, alert: Alert) -> Alert:
