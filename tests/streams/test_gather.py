@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from streams.gather import Gatherer, Patience
 
 PATIENCE = Patience(ended_quiet_s=5, quiet_s=30, max_age_s=600, max_lag_s=300, max_parts=3)
 
 
 def gatherer(**changed: float) -> Gatherer[str]:
-    return Gatherer(Patience(**{**PATIENCE.__dict__, **changed}) if changed else PATIENCE)
+    return Gatherer(replace(PATIENCE, **changed))
 
 
 def add(
