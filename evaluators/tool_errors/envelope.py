@@ -1,0 +1,120 @@
+"""Failure envelopes: JSON objects that say that something went wrong and carry nothing else.
+
+The difficulty is an object that is *about* a failure (a payment with the status "failed", a build with an error count):
+there the failure is the answer. So a mark of failure counts only where nothing of substance stands beside it, except
+for marks that no entity has, such as ``"success": false``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..patterns import compiled
+from .prose import is_failure_phrase, prose_sign
+from .sign import ErrorSign
+
+MAX_QUOTE_CHARS = 160
+CERTAIN, LIKELY = 0.98, 0.85
+
+_NOT_LETTERS = compiled(r"[^a-z]+")
+_ERROR_KEYS = frozenset(
+    (
+        *("error", "errors", "err", "exception", "fault", "failure", "errormessage", "errormsg", "errorcode"),
+        *("errortype", "errordescription", "errordetails", "errorinfo", "errno", "stacktrace", "traceback"),
+    )
+)
+_SUCCESS_KEYS = frozenset(("success", "ok", "succeeded", "successful", "issuccess", "issuccessful"))
+_FAILURE_FLAGS = frozenset(("iserror", "haserror", "failed", "isfailed", "iserrored"))
+_STATUS_KEYS = frozenset(("status", "state", "result", "outcome", "resultcode", "responsestatus", "type", "level"))
+_CODE_KEYS = frozenset(("status", "statuscode", "code", "httpstatus", "httpstatuscode", "httpcode", "responsecode"))
+_MESSAGE_KEYS = frozenset(
+    (
+        *("message", "msg", "detail", "details", "reason", "description", "title", "info", "hint", "cause"),
+        *("messages", "statustext", "statusmessage", "text", "explanation", "suggestion", "usermessage"),
+    )
+)
+_ENVELOPE_KEYS = (
+    _ERROR_KEYS
+    | _SUCCESS_KEYS
+    | _FAILURE_FLAGS
+    | _STATUS_KEYS
+    | _CODE_KEYS
+    | _MESSAGE_KEYS
+    | frozenset(
+        (
+            *("requestid", "traceid", "spanid", "correlationid", "timestamp", "time", "date", "path", "instance"),
+            *("method", "url", "uri", "service", "source", "retryafter", "retryable", "retry", "jsonrpc", "id"),
+            *("extensions", "locations", "domain", "docurl", "documentationurl", "helpurl", "moreinfo", "links"),
+            *("version", "meta", "severity", "category", "name", "param", "field", "tool", "toolname", "cached"),
+            *("statuses", "warnings", "attempts", "durationms", "elapsed", "host", "region", "endpoint", "cfray"),
+        )
+    )
+)
+_FAILURE_WORDS = frozenset(
+    (
+        *("error", "errored", "failed", "failure", "fail", "exception", "fatal", "timeout", "timedout", "aborted"),
+        *("unauthorized", "unauthenticated", "forbidden", "permissiondenied", "accessdenied", "internalerror"),
+        *("internalservererror", "serviceunavailable", "unavailable", "badrequest", "invalidrequest", "ratelimited"),
+        *("ratelimitexceeded", "toomanyrequests", "deadlineexceeded", "resourceexhausted", "notok", "ko"),
+    )
+)
+_HTTP_FAILURES = range(400, 600)
+_NOTHING: tuple[Any, ...] = (None, "", [], {}, False, 0, "none", "None", "null", "0", "false")
+
+
+def envelope_sign(value: Mapping[str, Any]) -> ErrorSign | None:
+    """The sign of failure in one object, not in what it contains."""
+    fields = {_NOT_LETTERS.sub("", str(key).lower()): (str(key), item) for key, item in value.items()}
+    substance = any(name not in _ENVELOPE_KEYS and item not in _NOTHING for name, (_, item) in fields.items())
+    for name, (key, item) in fields.items():
+        if name in _SUCCESS_KEYS and item in (False, "false", "False") and len(fields) > 1:
+            return ErrorSign("failure_envelope", LIKELY if substance else CERTAIN, _quote(value), key)
+        if name in ("iserror", "haserror") and item is True:
+            return ErrorSign("failure_envelope", CERTAIN, _quote(value), key)
+    if substance:
+        return None
+    for name, (key, item) in fields.items():
+        label = _mark(name, item, fields)
+        if label is not None:
+            return ErrorSign(label, CERTAIN if name in _ERROR_KEYS else LIKELY, _quote(value), key)
+    return _message_alone(value, fields)
+
+
+def _mark(name: str, item: Any, fields: Mapping[str, tuple[str, Any]]) -> str | None:
+    if name in _ERROR_KEYS and item not in _NOTHING and not isinstance(item, bool | float):
+        return "error_object"
+    if name in _ERROR_KEYS | _FAILURE_FLAGS and item is True:
+        return "failure_envelope"
+    if name in _STATUS_KEYS and isinstance(item, str) and _NOT_LETTERS.sub("", item.lower()) in _FAILURE_WORDS:
+        return "failure_envelope"
+    if name in _CODE_KEYS and _is_http_failure(item) and (len(fields) == 1 or _says_why(fields)):
+        return "http_status"
+    return None
+
+
+def _says_why(fields: Mapping[str, tuple[str, Any]]) -> bool:
+    """Whether a status code comes with a message, or with nothing at all, as it does in an envelope."""
+    others = {name for name, (_, item) in fields.items() if name not in _CODE_KEYS and item not in _NOTHING}
+    return not others or bool(others & (_MESSAGE_KEYS | _ERROR_KEYS))
+
+
+def _is_http_failure(item: Any) -> bool:
+    if isinstance(item, str) and len(item) == 3 and item.isdigit():
+        item = int(item)
+    return isinstance(item, int) and not isinstance(item, bool) and item in _HTTP_FAILURES
+
+
+def _message_alone(value: Mapping[str, Any], fields: Mapping[str, tuple[str, Any]]) -> ErrorSign | None:
+    """``{"message": "Forbidden"}``, ``{"detail": "Not authenticated"}``: the message is all there is."""
+    told = [(key, item) for name, (key, item) in fields.items() if name in _MESSAGE_KEYS and item not in _NOTHING]
+    if len(told) != 1 or any(name in _STATUS_KEYS | _SUCCESS_KEYS for name in fields):
+        return None
+    key, item = told[0]
+    if isinstance(item, str) and (is_failure_phrase(item) or prose_sign(item)):
+        return ErrorSign("failure_envelope", LIKELY, _quote(value), key)
+    return None
+
+
+def _quote(value: Mapping[str, Any]) -> str:
+    return str(dict(value))[:MAX_QUOTE_CHARS]
