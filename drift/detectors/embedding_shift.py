@@ -166,7 +166,8 @@ class EmbeddingShiftBank(SegmentBank[_State]):
 
         reference = np.frombuffer(b"".join(state.reference or ()), dtype=np.float16).reshape(-1, state.dimensions)
         k = min(self._options.components, state.dimensions)
-        fitted = PCA(n_components=k, svd_solver="full").fit(reference.astype(np.float64))
+        with np.errstate(invalid="ignore"):  # all vectors alike: shares of no variance
+            fitted = PCA(n_components=k, svd_solver="full").fit(reference.astype(np.float64))
         state.mean = fitted.mean_.astype(np.float32)
         state.components = np.ascontiguousarray(fitted.components_, dtype=np.float32)
         state.variance = np.maximum(fitted.explained_variance_, SMALLEST_VARIANCE)

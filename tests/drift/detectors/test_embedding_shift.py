@@ -1,0 +1,57 @@
+"""Embedding shift: what it finds, what it leaves alone, what it holds."""
+
+from __future__ import annotations
+
+from drift.detectors.embedding_shift import EmbeddingShiftBank, EmbeddingShiftOptions
+from tests.drift.streams import inside, one, vectors
+
+SMALL = EmbeddingShiftOptions(reference=200, window=100, components=8)
+
+
+def bank(options: EmbeddingShiftOptions = SMALL) -> EmbeddingShiftBank:
+    return EmbeddingShiftBank("embedding_shift", options)
+
+
+def test_golden_alarm() -> None:
+    (found,) = bank().update(vectors([(600, 0.0), (250, 1.0)], seed=7))
+    assert found.index == 824
+    assert found.kind == "embedding"
+    assert found.statistic is not None and found.threshold is not None and found.statistic > found.threshold
+
+
+def test_an_alarm_begins_a_new_epoch() -> None:
+    stream = vectors([(400, 0.0), (900, 3.0), (300, 0.0)])
+    found = bank().update(stream)
+    assert [(d.index, d.observations) for d in found] == [(474, 475), (1399, 925)]
+
+
+def test_no_alarm_without_a_change() -> None:
+    alarms = sum(len(bank().update(vectors([(2000, 0.0)], seed=seed))) for seed in range(5))
+    assert alarms == 0, "400 tests at alpha 1e-4"
+
+
+def test_another_embedding_model_begins_a_new_epoch() -> None:
+    detector = bank()
+    assert detector.update(vectors([(300, 0.0)], size=24)) == []
+    other = vectors([(100 + 500, 0.0), (200, 2.0)], size=12, seed=3)
+    found = detector.update(other)
+    assert detector.dropped["detector_value"] == 99
+    assert len(found) == 1
+
+
+def test_segments_beyond_the_limit_are_not_watched_and_counted() -> None:
+    detector = bank(EmbeddingShiftOptions(max_segments=2))
+    stream = [one(i, vector=(1.0, 2.0), segment=inside("tool", f"t{i}")) for i in range(5)]
+    detector.update(stream)
+    assert detector.dropped["detector_segments"] == 3
+    assert len(detector.dirty()) == 2
+
+
+def test_the_state_is_bounded() -> None:
+    detector = bank()
+    sizes = []
+    for batch in (vectors([(199, 0.0)], size=384), vectors([(2, 0.0)], size=384), vectors([(5000, 0.0)], size=384)):
+        detector.update(batch)
+        sizes.append(len(detector.dirty()[0].state))
+    assert sizes[0] < 199 * 384 * 2 + 200
+    assert sizes[1] < sizes[2] < 16_000
