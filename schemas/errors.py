@@ -6,6 +6,7 @@
     ├── ConfigError      the configuration is wrong: fix it and start again        (exit code 2)
     ├── InvalidRecord    one record cannot be read: it goes to the dead letters
     ├── Unavailable      a dependency is away: wait `retry_after_s`, then try again
+    ├── Fenced           another worker has taken over: drop what is in memory
     └── Fatal            going on would lose or corrupt data: stop the process      (exit code 3)
 """
 
@@ -55,6 +56,10 @@ class Unavailable(EvalstreamError):
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
+
+
+class Fenced(EvalstreamError):
+    """Another worker has taken over the partition; what this one still holds of it is out of date."""
 
 
 class Fatal(EvalstreamError):

@@ -1,0 +1,1 @@
+"""Alembic migrations, run by `sinks.warehouse.schema`; never edited once released."""

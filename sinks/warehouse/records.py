@@ -1,0 +1,102 @@
+"""What the warehouse takes and gives beside the records of `schemas`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from schemas.judge_request import JudgeRequest
+from schemas.score import DecisionKey, Score
+from schemas.source import Source
+from schemas.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A trace as it stands after a write: whole, with fingerprint and revision.
+
+    `is_new`: nothing was known under its id. `gained`: this write added a version of a span.
+    """
+
+    trace: Trace
+    is_new: bool
+    gained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Decisions of a trace that need not be made again: stored, or asked of a judge."""
+
+    keys: frozenset[DecisionKey] = frozenset()
+    sources: Mapping[DecisionKey, Source] = field(default_factory=dict)
+    measured: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class TraceDecisions:
+    """All that one record decided about one trace. `passed_over`: decision name → why no row is kept for it."""
+
+    trace_id: str
+    scores: Sequence[Score] = ()
+    requests: Sequence[JudgeRequest] = ()
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a component is durably done with a partition: the next offset it needs."""
+
+    component: str
+    topic: str
+    partition: int
+    epoch: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A partition of `measurements` as its new owner finds it.
+
+    `rows` are (kind, key, state), `positions` (source topic, source partition, source epoch) → last offset counted.
+    """
+
+    partition: int
+    epoch: int
+    rows: Sequence[tuple[str, str, bytes]]
+    positions: Mapping[tuple[str, int, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Something to send: `kind` says by which way, `dedup_id` is equal for the same notification for ever."""
+
+    destination: str
+    kind: Literal["topic", "slack", "webhook"]
+    body: bytes
+    dedup_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A notification that waits to be sent; `attempts` counts those that failed."""
+
+    id: int
+    partition: int
+    destination: str
+    kind: Literal["topic", "slack", "webhook"]
+    body: bytes
+    dedup_id: str
+    attempts: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentState:
+    """The last word of one running component."""
+
+    component: str
+    instance: str
+    seen: datetime
+    state: Mapping[str, Any]
