@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from streams.devbroker.codes import Code, Refusal
-from streams.devbroker.settings import DevBrokerSettings
+from streams.devbroker.settings import MIB, DevBrokerSettings
 
 INT, LONG, LIST, STRING = 3, 5, 7, 2  # the protocol's config types
 UNLIMITED = -1
@@ -94,6 +94,6 @@ OPTIONS: Mapping[str, Option] = {
     "min.insync.replicas": Option(INT, lambda _: 1, _only("1", "it has one node")),
     "retention.bytes": Option(LONG, lambda broker: broker.retention_bytes, _at_least(UNLIMITED)),
     "retention.ms": Option(LONG, lambda broker: broker.retention_ms, _at_least(UNLIMITED)),
-    "segment.bytes": Option(INT, lambda broker: broker.segment_bytes, _at_least(1024)),
+    "segment.bytes": Option(INT, lambda broker: broker.segment_bytes, _at_least(MIB)),
     "segment.ms": Option(LONG, lambda broker: WEEK_MS, _at_least(1)),
 }
