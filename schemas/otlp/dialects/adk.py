@@ -13,6 +13,7 @@ from ..dialect import Dialect, Draft
 
 REQUEST, RESPONSE = "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"
 ARGUMENTS, RESULT = "gcp.vertex.agent.tool_call_args", "gcp.vertex.agent.tool_response"
+OUTPUTS = "gen_ai.output.messages"
 MERGED = "(merged tools)"
 
 
@@ -52,6 +53,17 @@ def _read_tool(draft: Draft) -> None:
             del draft.attributes[name]
 
 
+def _drop_chunks(draft: Draft) -> None:
+    """A streamed answer stands there chunk by chunk, without finish reasons, and then whole, with one."""
+    said = draft.attributes.get(OUTPUTS)
+    if not isinstance(said, str) or said.count("finish_reason") < 2:
+        return
+    messages = parse_json(said)
+    if isinstance(messages, list) and all(isinstance(message, dict) for message in messages):
+        whole = [message for message in messages if message.get("finish_reason")]
+        draft.attributes[OUTPUTS] = whole or messages
+
+
 def _drop_framework(draft: Draft) -> None:
     """The framework's own name is no provider."""
     if draft.attributes.get("gen_ai.system") == "gcp.vertex.agent":
@@ -76,5 +88,5 @@ ADK = Dialect(
         "result": (RESULT,),
         "session_id": ("gcp.vertex.agent.session_id",),
     },
-    before=(_read_call, _read_tool, _drop_framework),
+    before=(_read_call, _read_tool, _drop_chunks, _drop_framework),
 )

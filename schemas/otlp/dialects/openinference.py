@@ -20,7 +20,7 @@ _PREFIXES = frozenset({INPUTS, OUTPUTS, TOOLS, PROMPTS, CHOICES, RETRIEVED, RERA
 def _read_flattened(draft: Draft) -> None:
     groups = take_groups(draft, _PREFIXES)
     if INPUTS in groups:
-        draft.inputs, _ = draft.book.add([_message(item) for item in groups[INPUTS]], "user")
+        draft.inputs, _ = draft.book.add(_uncut(draft, [_message(item) for item in groups[INPUTS]]), "user")
     elif PROMPTS in groups:
         draft.inputs, _ = draft.book.add([_text(item, "prompt") for item in groups[PROMPTS]], "user")
     if OUTPUTS in groups:
@@ -32,6 +32,13 @@ def _read_flattened(draft: Draft) -> None:
     documents = groups.get(RERANKED, groups.get(RETRIEVED))
     if documents:
         draft.offer("documents", [_document(item) for item in documents])
+
+
+def _uncut(draft: Draft, messages: list[Any]) -> list[Any]:
+    """Without the first message when an attribute limit took its role (and who knows what else) away."""
+    first = messages[0] if messages else None
+    cut = draft.raw.dropped_attributes > 0 and isinstance(first, dict) and "role" not in first
+    return messages[1:] if cut else messages
 
 
 def _read_parameters(draft: Draft) -> None:
