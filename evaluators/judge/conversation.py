@@ -1,19 +1,19 @@
 """One conversation out of the spans of a trace (or of the traces of a session).
 
-Agent spans repeat the conversation in every model call, sub-agents have conversations of their own, and some
-instrumentations record tools only as spans. So messages are merged by content, in time order: a message is added as
-often as the span that repeats it most often holds it.
+Every model call repeats the conversation so far, sub-agents have conversations of their own, and some instrumentations
+record tools only as spans. So messages are merged by content, in time order: a message is added as often as the span that
+repeats it most often holds it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from schemas.trace import Message, Role, Span, ToolCall, Trace
+from schemas.trace import Message, Role, ToolCall, Trace
 
 from ..text import as_text
 
@@ -49,45 +49,80 @@ def of_messages(messages: Iterable[Message]) -> list[Entry]:
     return [_entry(message) for message in messages]
 
 
+class _Group(NamedTuple):
+    """Messages that a span was given or gave, at that moment; `before` are those they are added to."""
+
+    time: datetime
+    order: int
+    before: list[Entry]
+    entries: list[Entry]
+
+
 def _merged(traces: Sequence[Trace], until: datetime | None) -> list[Entry]:
-    groups: list[tuple[datetime, int, list[Entry], list[Entry]]] = []
-    tools: list[tuple[datetime, Span]] = []
-    for trace in traces:
-        known = {digest: _entry(message) for digest, message in trace.messages.items()}
-        for span in sorted(trace.spans, key=lambda s: (s.start, s.span_id)):
-            inputs = [known[d] for d in span.input_messages if d in known]
-            outputs = [known[d] for d in span.output_messages if d in known]
-            if inputs:
-                groups.append((span.start, 0, [], inputs))
-            if outputs:
-                groups.append((span.end, 1, inputs, outputs))
-            if span.kind == "tool":
-                tools.append((span.start, span))
-    calls = [call for *_, entries in groups for entry in entries for call in entry.calls]
-    spoken = {call.id for call in calls if call.id} | {(call.name, as_text(call.arguments)) for call in calls}
-    answered = {entry.call_id for *_, entries in groups for entry in entries if entry.call_id}
-    results = {entry.text.strip() for *_, entries in groups for entry in entries if entry.role == "tool"}
-    for start, span in tools:
-        result = as_text(span.result)
-        if span.tool_call_id not in spoken and (span.tool_name, as_text(span.arguments)) not in spoken:
-            call = ToolCall(name=span.tool_name or span.name, arguments=span.arguments, id=span.tool_call_id)
-            groups.append((start, 2, [], [Entry("assistant", "", (call,))]))
-        if span.tool_call_id not in answered and result and result.strip() not in results:
-            groups.append((span.end, 3, [], [Entry("tool", result, (), span.tool_name, span.tool_call_id)]))
-    return _in_order([group for group in groups if until is None or group[0] < until])
-
-
-def _in_order(groups: list[tuple[datetime, int, list[Entry], list[Entry]]]) -> list[Entry]:
+    groups = [group for trace in traces for group in _groups(trace) if until is None or group.time < until]
     merged: list[Entry] = []
     held: Counter[Any] = Counter()
-    for _, _, before, entries in sorted(groups, key=lambda group: group[:2]):
-        seen = Counter(entry.key for entry in before)
-        for entry in entries:
+    for group in sorted(groups, key=lambda group: group[:2]):
+        seen = Counter(entry.key for entry in group.before)
+        for entry in group.entries:
             seen[entry.key] += 1
             if seen[entry.key] > held[entry.key]:
                 held[entry.key] += 1
                 merged.append(entry)
-    return merged
+    # Stands first where only later spans tell it.
+    return sorted(merged, key=lambda entry: entry.role != "system")
+
+
+def _groups(trace: Trace) -> list[_Group]:
+    known = {digest: _entry(message) for digest, message in trace.messages.items()}
+    groups = _spoken(trace, known)
+    groups += _tools(trace, [entry for group in groups for entry in group.entries])
+    root = trace.root
+    said = [known[d] for d in root.output_messages if d in known] if root is not None else []
+    if root is not None and said and said[-1].role == "assistant" and said[-1].text.strip():
+        told = {entry.text.strip() for group in groups for entry in group.entries if entry.role == "assistant"}
+        if said[-1].text.strip() not in told:  # the agent answered otherwise than its model
+            groups.append(_Group(root.end, 4, [], said[-1:]))
+    return groups
+
+
+def _spoken(trace: Trace, known: Mapping[str, Entry]) -> list[_Group]:
+    """Of the model calls; where they tell no content, of the agents; else of whatever does. What wraps a model call
+    repeats its messages in an order of its own."""
+    for kinds in (("llm",), ("agent",), ("other", "retrieval", "embedding")):
+        groups = []
+        for span in trace.spans:
+            if span.kind not in kinds:
+                continue
+            inputs = [known[d] for d in span.input_messages if d in known]
+            outputs = [known[d] for d in span.output_messages if d in known]
+            if inputs:
+                groups.append(_Group(span.start, 0, [], inputs))
+            if outputs:
+                repeats = {entry.key for entry in inputs} <= {entry.key for entry in outputs}
+                groups.append(_Group(span.end, 1, [] if repeats else inputs, outputs))
+        if groups:
+            return groups
+    return []
+
+
+def _tools(trace: Trace, entries: list[Entry]) -> list[_Group]:
+    """Calls and results that stand in tool spans only."""
+    calls = [call for entry in entries for call in entry.calls]
+    asked = {call.id for call in calls if call.id} | {(call.name, as_text(call.arguments)) for call in calls}
+    answered = {entry.call_id for entry in entries if entry.call_id}
+    results = {entry.text.strip() for entry in entries if entry.role == "tool"}
+    groups = []
+    for span in trace.spans:
+        if span.kind != "tool":
+            continue
+        name, result = span.tool_name or span.name, as_text(span.result)
+        if span.tool_call_id not in asked and (name, as_text(span.arguments)) not in asked:
+            call = ToolCall(name=name, arguments=span.arguments, id=span.tool_call_id)
+            groups.append(_Group(span.start, 2, [], [Entry("assistant", "", (call,))]))
+        if span.tool_call_id not in answered and result and result.strip() not in results:
+            groups.append(_Group(span.end, 3, [], [Entry("tool", result, (), span.tool_name, span.tool_call_id)]))
+    return groups
 
 
 def _entry(message: Message) -> Entry:

@@ -64,9 +64,8 @@ def rendered(entries: Iterable[Entry]) -> str:
 
 
 def _texts(entries: list[Entry], traces: Sequence[Trace], span: Span | None) -> dict[TextName, str]:
-    last = next((i for i in range(len(entries) - 1, -1, -1) if _speaks(entries[i])), None)
+    last = _answer(entries)
     before = entries if last is None else entries[:last]
-    # What follows the last words (a further call, its result) belongs to the history of no answer.
     spans = (span,) if span is not None else tuple(s for trace in traces for s in trace.spans)
     documents = [as_text(document) for s in spans if s.kind == "retrieval" for document in s.documents]
     results = [entry.text for entry in before if entry.role == "tool" and entry.text]
@@ -117,18 +116,27 @@ def _tool_texts(trace: Trace, span: Span, context: Context) -> dict[TextName, st
     }
 
 
-def _speaks(entry: Entry) -> bool:
-    return entry.role == "assistant" and bool(entry.text.strip())
+def _answer(entries: Sequence[Entry]) -> int | None:
+    """Where the agent's last words stand, unless the user spoke after them: then this has no answer yet."""
+    for index in range(len(entries) - 1, -1, -1):
+        if entries[index].role == "user":
+            return None
+        if entries[index].role == "assistant" and entries[index].text.strip():
+            return index
+    return None
 
 
 def _calls(entries: Sequence[Entry]) -> str:
-    results = {entry.call_id: entry.text for entry in entries if entry.role == "tool" and entry.call_id}
     lines: list[str] = []
-    for call in (call for entry in entries for call in entry.calls):
-        lines.append(f"{len(lines) + 1}. {_flat(call.name)}({as_text(call.arguments)})")
-        if call.id in results:
-            result = results[call.id]
-            lines[-1] += f"\n   -> {result[:RESULT_CHARS]}{' […]' if len(result) > RESULT_CHARS else ''}"
+    open_calls: dict[str, int] = {}  # ids are used again within a conversation: a result belongs to the latest call
+    for entry in entries:
+        for call in entry.calls:
+            if call.id:
+                open_calls[call.id] = len(lines)
+            lines.append(f"{len(lines) + 1}. {_flat(call.name)}({as_text(call.arguments)})")
+        if entry.role == "tool" and entry.call_id in open_calls:
+            cut = " […]" if len(entry.text) > RESULT_CHARS else ""
+            lines[open_calls.pop(entry.call_id)] += f"\n   -> {entry.text[:RESULT_CHARS]}{cut}"
     return "\n".join(lines)
 
 
