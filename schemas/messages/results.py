@@ -95,7 +95,7 @@ def _texts(blocks: list[Any]) -> Any:
     for block in blocks:
         kind = block.get("type")
         text = block.get("text", block.get("content") if kind == "text" else None)
-        is_block = kind in _BLOCK_TYPES if kind is not None else block.keys() == {"text"}
+        is_block = str(kind) in _BLOCK_TYPES if kind is not None else block.keys() == {"text"}
         if not is_block or not isinstance(text, str):
             return _CLOSED
         texts.append(text)

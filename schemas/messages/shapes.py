@@ -67,7 +67,7 @@ def read_message(raw: Any, role: str) -> list[Plain]:
         return []
     raw, role = _body(raw, role)
     collected = Collected()
-    if raw.get("type") in _ITEM_TYPES and "role" not in raw:
+    if _word(raw, "type") in _ITEM_TYPES and "role" not in raw:
         role = "assistant"
         read_part(raw, collected)
     elif isinstance(raw.get("parts"), list):
@@ -194,6 +194,11 @@ def _assembled(collected: Collected, role: str, name: Any) -> list[Plain]:
             )
         )
     return collected.results + found
+
+
+def _word(raw: dict[str, Any], name: str) -> str:
+    found = raw.get(name)
+    return found if isinstance(found, str) else ""
 
 
 def _text(value: Any) -> str | None:

@@ -121,8 +121,11 @@ def _is_message(item: Any) -> bool:
         return True
     if isinstance(item.get("lc"), int) and isinstance(item.get("kwargs"), dict):
         return "content" in item["kwargs"]
-    return item.get("type") in _MESSAGE_TYPES and bool(
-        item.keys() & {"data", "content", "arguments", "output", "summary"}
+    kind = item.get("type")
+    return (
+        isinstance(kind, str)
+        and kind in _MESSAGE_TYPES
+        and bool(item.keys() & {"data", "content", "arguments", "output", "summary"})
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ids import Hasher
 from ..messages import MessageBook, parse_json
-from ..trace import Span, SpanEvent, Status, Usage
+from ..trace import Span, SpanEvent, SpanKind, Status, Usage
 from .dialect import Draft
 from .dialects import dialects_of
 from .io import read_input_output
@@ -16,13 +16,27 @@ from .tool_io import read_tool_fields
 from .words import finish_reasons
 
 SESSION, USER = "session.id", "user.id"
+UNREADABLE = "evalstream.unreadable"
 _STATUS: dict[int, Status] = {0: "unset", 1: "ok", 2: "error"}
 _TEXT_FIELDS = ("provider", "request_model", "response_model", "prompt_name", "prompt_version", "agent_name")
 _TOKENS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
 
 
 def read_span(raw: RawSpan, hasher: Hasher, book: MessageBook) -> Span:
-    """Decode one span; the messages and tool definitions it names are put into the book."""
+    """Decode one span; the messages and tool definitions it names are put into the book.
+
+    A span whose contents no reader was prepared for is kept as it came, with the attribute `UNREADABLE`: one odd
+    value must not cost the record.
+    """
+    try:
+        return _read(raw, hasher, book)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        return _span(
+            Draft(raw, book), hasher, "other", {"attributes": {**raw.attributes, UNREADABLE: repr(error)[:200]}}
+        )
+
+
+def _read(raw: RawSpan, hasher: Hasher, book: MessageBook) -> Span:
     draft = Draft(raw, book)
     for dialect in dialects_of(raw):
         draft.apply(dialect)
@@ -40,7 +54,13 @@ def read_span(raw: RawSpan, hasher: Hasher, book: MessageBook) -> Span:
         _give_back(draft, _TOKENS)
     fields["error_type"] = _error_type(draft, status)
     fields["time_to_first_token_s"] = _seconds(draft.fields.get("time_to_first_token_s"))
-    start, end = moment(raw.start_ns), moment(max(raw.start_ns, raw.end_ns))
+    fields["documents"] = tuple(draft.fields.get("documents") or ())
+    fields["attributes"] = _attributes(draft)
+    return _span(draft, hasher, kind, fields)
+
+
+def _span(draft: Draft, hasher: Hasher, kind: SpanKind, fields: dict[str, Any]) -> Span:
+    raw = draft.raw
     return Span(
         span_id=raw.span_id,
         parent_id=raw.parent_id,
@@ -48,14 +68,12 @@ def read_span(raw: RawSpan, hasher: Hasher, book: MessageBook) -> Span:
         name=raw.name,
         kind=kind,
         digest=raw.digest(hasher),
-        start=start,
-        end=end,
-        status=status,
+        start=moment(raw.start_ns),
+        end=moment(max(raw.start_ns, raw.end_ns)),
+        status=_STATUS.get(raw.status_code, "unset"),
         status_message=raw.status_message,
-        attributes=_attributes(draft),
         events=tuple(SpanEvent(name=e.name, time=moment(e.time_ns), attributes=e.attributes) for e in draft.events),
         truncated=raw.dropped_attributes > 0,
-        documents=tuple(draft.fields.get("documents") or ()),
         **fields,
     )
 

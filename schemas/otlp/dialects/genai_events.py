@@ -52,8 +52,11 @@ def read_events(draft: Draft) -> None:
 
 def read_event_list(draft: Draft, events: Any) -> None:
     """The same events as a JSON list in an attribute (pydantic-ai before version 2)."""
-    for body in (parse_json(events) if isinstance(events, str) else events) or []:
+    listed = parse_json(events) if isinstance(events, str) else events
+    for body in listed if isinstance(listed, list) else []:
         name = body.get("event.name") if isinstance(body, dict) else None
+        if not isinstance(name, str):
+            continue
         if name in _ROLES:
             _add(draft, "in", [_message(body, _ROLES[name])], _ROLES[name])
         elif name == CHOICE:
