@@ -94,7 +94,8 @@ class LlmJudge(DeferredBase[LlmJudgeOptions]):
 
     def view(self, target: Target) -> View | Skip | None:
         """The texts that the rubrics ask for; None when a needed one does not exist, a skip when it was cut away."""
-        found = texts(target, self.context)
+        key = f"judge texts, {self.context}, {target.span.span_id if target.span is not None else ''}"
+        found = target.once(key, lambda _: texts(target, self.context))
         if any(not found[name].strip() for name in self.inputs):
             return Skip("truncated") if is_truncated(target) else None
         shown, cut = bounded({name: found[name] for name in self.shown if found[name]}, self.max_view_chars)

@@ -72,14 +72,14 @@ class Provider:
         self._said: set[int] = set()
 
     async def complete(self, prompt: Prompt, deadline: Deadline) -> Completion:
-        """The answer to `prompt`.
+        """The answer to `prompt`. Whoever asks bounds the time itself; `deadline` tells which waits are not worth it.
 
         Raises
         ------
         JudgeError : no answer by the deadline, within `max_attempts`, or none to be had.
         """
         return await with_retries(
-            lambda number: self._attempt(prompt, deadline, first=number == 0),
+            lambda number: self._attempt(prompt, first=number == 0),
             max_attempts=self.settings.max_attempts,
             deadline=deadline,
         )
@@ -90,10 +90,10 @@ class Provider:
         if client is not None:
             await client.close()
 
-    async def _attempt(self, prompt: Prompt, deadline: Deadline, *, first: bool) -> Completion:
+    async def _attempt(self, prompt: Prompt, *, first: bool) -> Completion:
         async with self.limiter.slot() as round_number:
             try:
-                completion = await self._send(prompt, min(self.settings.timeout_s, deadline.left_s()))
+                completion = await self._send(prompt, self.settings.timeout_s)
             except AttemptFailed as failed:
                 self.attempts[failed.error_type] += 1
                 if first:
@@ -117,10 +117,10 @@ class Provider:
             raise AttemptFailed("APITimeoutError", f"no answer within {timeout_s:.1f} s", retryable=True) from None
         except openai.APIStatusError as error:
             raise self._refused(error) from None
-        except openai.APITimeoutError:
-            raise AttemptFailed("APITimeoutError", "the connection timed out", retryable=True) from None
         except openai.APIConnectionError as error:
-            raise AttemptFailed("APIConnectionError", f"no connection: {error.__cause__}", retryable=True) from None
+            # An APITimeoutError too: the client was given no timeouts, its transport calls any lost connection one.
+            told = f"no connection: {error.__cause__ or error}"[:MAX_MESSAGE_CHARS]
+            raise AttemptFailed("APIConnectionError", told, retryable=True) from None
         except openai.OpenAIError as error:
             raise AttemptFailed(type(error).__name__, str(error)[:MAX_MESSAGE_CHARS], retryable=False) from None
         return _completion(body, prompt.model)

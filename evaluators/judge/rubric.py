@@ -40,8 +40,8 @@ class Choice(Section):
 class Scale(Section):
     """A range of verdicts; `value` of a score is its place in the range, 0 at `min` and 1 at `max`."""
 
-    min: float = 1
-    max: float = 5
+    min: float = 1.0
+    max: float = 5.0
     integer: bool = True
     meanings: Mapping[float, str] = {}
 
