@@ -5,10 +5,15 @@ from .records import (
     ComponentState,
     Known,
     Notification,
+    Numbered,
     OutboxRow,
     Position,
+    QueryResult,
+    ScoreSummary,
+    StateRow,
     Stored,
     TraceDecisions,
+    Why,
 )
 from .warehouse import Warehouse
 
@@ -17,9 +22,14 @@ __all__ = [
     "ComponentState",
     "Known",
     "Notification",
+    "Numbered",
     "OutboxRow",
     "Position",
+    "QueryResult",
+    "ScoreSummary",
+    "StateRow",
     "Stored",
     "TraceDecisions",
     "Warehouse",
+    "Why",
 ]

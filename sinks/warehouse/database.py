@@ -75,7 +75,7 @@ class Database:
             return
         try:
             with self.write() as connection:
-                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+                connection.exec_driver_sql("PRAGMA user_version = 0")  # BEGIN IMMEDIATE alone writes nothing
         except Unavailable as error:
             if "is locked" in str(error):
                 raise
@@ -123,10 +123,18 @@ class Database:
 
 @cache
 def insert_sql(table: Table, tail: str = "ON CONFLICT DO NOTHING") -> str:
-    """An INSERT of all columns of `table` in their order, written with ``?``."""
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    marks = ", ".join("?" for _ in table.columns)
+    """An INSERT, written with ``?``, of all columns of `table` in their order but for row numbers the database gives."""
+    names = [column.name for column in table.columns if column.autoincrement is not True]
+    columns = ", ".join(f'"{name}"' for name in names)
+    marks = ", ".join("?" for _ in names)
     return f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {tail}"  # noqa: S608
+
+
+def replacing(table: Table) -> str:
+    """The tail of an INSERT that replaces the row of an equal primary key."""
+    keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
+    sets = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in table.columns if not c.primary_key)
+    return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}"
 
 
 def _read_url(text: str) -> URL:

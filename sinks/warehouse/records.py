@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from schemas.judge_request import JudgeRequest
 from schemas.score import DecisionKey, Score
 from schemas.source import Source
 from schemas.trace import Trace
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +57,23 @@ class Position:
     next_offset: int
 
 
+class StateRow(NamedTuple):
+    """The state of one detector or alert rule in one segment, as stored."""
+
+    kind: str
+    key: str
+    state: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A partition of `measurements` as its new owner finds it.
-
-    `rows` are (kind, key, state), `positions` (source topic, source partition, source epoch) → last offset counted.
+    """A partition of `measurements` as its new owner finds it. `positions`: (source topic, source partition, source
+    epoch) → last offset counted.
     """
 
     partition: int
     epoch: int
-    rows: Sequence[tuple[str, str, bytes]]
+    rows: Sequence[StateRow]
     positions: Mapping[tuple[str, int, int], int]
 
 
@@ -100,3 +109,60 @@ class ComponentState:
     instance: str
     seen: datetime
     state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered(Generic[T]):
+    """A record with the number under which it was stored; numbers rise."""
+
+    seq: int
+    record: T
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSummary:
+    """One evaluator's current decisions. `judged` are those with a verdict, `passed` those of them that passed."""
+
+    evaluator: str
+    targets: int
+    scored: int
+    skipped: int
+    failed: int
+    passed: int
+    judged: int
+    mean: float | None
+    median: float | None
+
+    @property
+    def coverage(self) -> float:
+        """The share of targets that has a score."""
+        return self.scored / self.targets if self.targets else 0.0
+
+    @property
+    def pass_rate(self) -> float | None:
+        return self.passed / self.judged if self.judged else None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """All that is known of a trace's evaluation. `trace` are the columns of its row, empty for an unknown trace.
+
+    `current`: those of `decisions` that `v_scores_current` shows. `passed_over`: decision → why there is no row.
+    """
+
+    trace_id: str
+    trace: Mapping[str, Any]
+    decisions: Sequence[Score]
+    current: frozenset[DecisionKey]
+    in_flight: Sequence[JudgeRequest]
+    passed_over: Mapping[str, str]
+    measured: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """Rows of a person's own SQL; `truncated`: there are more."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+    truncated: bool

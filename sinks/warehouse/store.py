@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from schemas.merge import merge_traces, with_digests
 from schemas.trace import Trace
 
-from .database import Database, insert_sql
+from .database import Database, insert_sql, replacing
 from .load import load_traces
 from .part import Part
 from .records import Stored
@@ -37,18 +37,10 @@ _COMPARED = (
 )
 
 
-def _replacing(table_keys: tuple[str, ...], columns: list[str]) -> str:
-    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in columns)
-    return f"ON CONFLICT ({', '.join(table_keys)}) DO UPDATE SET {sets}"
-
-
-_WRITE_TRACE = insert_sql(traces, _replacing(("trace_id",), [c.name for c in traces.c if c.name not in _KEPT]))
-_WRITE_SPAN = insert_sql(
-    spans, _replacing(("trace_id", "span_id", "digest"), [c.name for c in spans.c if not c.primary_key])
-)
-_WRITE_MESSAGE = insert_sql(
-    messages, _replacing(("trace_id", "digest"), [c.name for c in messages.c if not c.primary_key])
-)
+_SETS = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in traces.c if c.name not in _KEPT)
+_WRITE_TRACE = insert_sql(traces, f"ON CONFLICT (trace_id) DO UPDATE SET {_SETS}")
+_WRITE_SPAN = insert_sql(spans, replacing(spans))
+_WRITE_MESSAGE = insert_sql(messages, replacing(messages))
 _HIDE_SPAN = "UPDATE spans SET shown = false WHERE trace_id = ? AND span_id = ? AND digest = ?"
 
 

@@ -6,17 +6,43 @@ from typing import Self
 
 from schemas.settings.pipeline import WarehouseSettings
 
+from .components import Components
 from .database import Database
 from .decisions import Decisions
+from .explain import Explanations
+from .judging import Judging
+from .letters import Letters
 from .load import TraceReads
+from .monitoring import Monitoring
+from .notifications import Notifications
 from .positions import Positions
+from .query import Queries
+from .read import Reads
 from .registry import Registry
 from .schema import Schema
 from .sessions import Sessions
 from .store import TraceWrites
+from .why import Explained
 
 
-class Warehouse(Schema, TraceWrites, TraceReads, Decisions, Sessions, Positions, Registry):
+class Warehouse(
+    Schema,
+    TraceWrites,
+    TraceReads,
+    Decisions,
+    Sessions,
+    Positions,
+    Registry,
+    Letters,
+    Judging,
+    Monitoring,
+    Explanations,
+    Notifications,
+    Components,
+    Reads,
+    Explained,
+    Queries,
+):
     """All of it, one concern a base class. Thread-safe; every method is one transaction and blocks until it is done.
 
     Methods raise `Unavailable` when the database is away, locked, read-only or full: the same call may be made again.

@@ -1,0 +1,158 @@
+"""The monitor's state and findings: one transaction a batch, open only to the owner of the partition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from sqlalchemy import Connection, select, update
+
+from schemas.alert import Alert
+from schemas.drift_event import DriftEvent
+from schemas.errors import Fenced
+from schemas.measurement import Segment
+
+from .database import Database, insert_sql, replacing
+from .part import Part
+from .records import Claim, Notification, StateRow
+from .rows import Row, text
+from .tables import alerts, drift_events, monitor_partitions, monitor_positions, monitor_state, outbox
+from .types import clean, json_text
+
+_CLAIM = (
+    'INSERT INTO monitor_partitions ("partition", epoch) VALUES (?, 1) '
+    'ON CONFLICT ("partition") DO UPDATE SET epoch = monitor_partitions.epoch + 1 RETURNING epoch'
+)
+_WRITE_STATE = insert_sql(monitor_state, replacing(monitor_state))
+_WRITE_POSITION = insert_sql(monitor_positions, replacing(monitor_positions))
+
+
+class State(Protocol):
+    """A row of state as detectors give it."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def state(self) -> bytes: ...
+
+
+class Monitoring(Part):
+    """State of detectors and alert rules, drift events, alerts, notifications."""
+
+    def claim_partition(self, partition: int) -> Claim:
+        """Become the owner of a partition of `measurements`: what its last owner still writes is refused from now on."""
+        with self.database.write() as connection:
+            epoch = int(connection.exec_driver_sql(self.database.sql(_CLAIM), (partition,)).scalar_one())
+            states = connection.execute(
+                select(monitor_state.c.kind, monitor_state.c.key, monitor_state.c.state)
+                .where(monitor_state.c.partition == partition)
+                .order_by(monitor_state.c.kind, monitor_state.c.key)
+            )
+            rows = [StateRow(kind, key, bytes(state)) for kind, key, state in states]
+            counted = connection.execute(
+                select(monitor_positions).where(monitor_positions.c.partition == partition)
+            ).mappings()
+            positions = {
+                (row["source_topic"], row["source_partition"], row["source_epoch"]): row["offset"] for row in counted
+            }
+        return Claim(partition, epoch, rows, positions)
+
+    def commit_monitor(
+        self,
+        partition: int,
+        epoch: int,
+        *,
+        rows: Sequence[State],
+        positions: Mapping[tuple[str, int, int], int],
+        drift_events: Sequence[DriftEvent],
+        alerts: Sequence[Alert],
+        notifications: Sequence[Notification],
+    ) -> None:
+        """Store all that a batch changed and found, or nothing.
+
+        Raises
+        ------
+        Fenced : another worker has claimed the partition.
+        """
+        with self.database.write() as connection:
+            _check_owner(connection, partition, epoch)
+            many = self.database.many
+            many(connection, _WRITE_STATE, [(partition, row.kind, row.key, row.state) for row in rows])
+            many(connection, _WRITE_POSITION, [(partition, *place, offset) for place, offset in positions.items()])
+            _write_findings(self.database, connection, drift_events, alerts)
+            now = self.database.time(datetime.now(UTC))
+            many(connection, insert_sql(outbox), [_outbox_row(partition, one, now) for one in notifications])
+
+
+def _check_owner(connection: Connection, partition: int, epoch: int) -> None:
+    """Lock the partition's row, so that a claim waits until this transaction is done."""
+    mine = (monitor_partitions.c.partition == partition) & (monitor_partitions.c.epoch == epoch)
+    if connection.execute(update(monitor_partitions).where(mine).values(epoch=epoch)).rowcount != 1:
+        raise Fenced(f"partition {partition} of measurements was claimed by another worker after epoch {epoch}")
+
+
+def _write_findings(
+    database: Database, connection: Connection, events: Sequence[DriftEvent], raised: Sequence[Alert]
+) -> None:
+    database.many(connection, insert_sql(drift_events), [_drift_row(database, event) for event in events])
+    database.many(connection, insert_sql(alerts), [_alert_row(database, alert) for alert in raised])
+
+
+def _segment_row(segment: Segment) -> Row:
+    return (
+        clean(segment.key),
+        clean(segment.project),
+        clean(segment.environment),
+        segment.evaluator,
+        text(segment.dimension),
+        text(segment.dimension_value),
+    )
+
+
+def _drift_row(database: Database, event: DriftEvent) -> Row:
+    return (
+        event.event_id,
+        *_segment_row(event.segment),
+        event.detector,
+        event.kind,
+        database.time(event.detected_at),
+        database.time(event.changed_at),
+        event.before,
+        event.after,
+        event.statistic,
+        event.threshold,
+        event.observations,
+        event.trace_id,
+        clean(event.explanation),
+        json_text(event.details),
+    )
+
+
+def _alert_row(database: Database, alert: Alert) -> Row:
+    return (
+        alert.alert_id,
+        alert.dedup_key,
+        alert.rule,
+        *_segment_row(alert.segment),
+        alert.state,
+        alert.previous_state,
+        alert.sequence,
+        alert.reason,
+        alert.statistic,
+        alert.value,
+        alert.threshold,
+        alert.samples,
+        database.time(alert.window_start),
+        database.time(alert.window_end),
+        database.time(alert.fired_at),
+        clean(alert.summary),
+        alert.notify,
+        json_text(alert.model_dump(mode="json")),
+    )
+
+
+def _outbox_row(partition: int, one: Notification, now: object) -> Row:
+    return (partition, one.destination, one.kind, one.body, one.dedup_id, now, now, 0, "pending", None, None)
