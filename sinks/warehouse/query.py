@@ -52,7 +52,7 @@ def _on_sqlite(pooled: Any, sql: str, limit: int, timeout_s: float) -> QueryResu
         connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY)
         try:
             cursor = connection.execute(sql)
-            return _result(cursor.description, cursor, limit)
+            return _result([column[0] for column in cursor.description or ()], cursor, limit)
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise _wrong(str(error), timeout_s) from None
     finally:
@@ -71,7 +71,9 @@ def _on_postgres(pooled: Any, sql: str, limit: int, timeout_s: float) -> QueryRe
             try:
                 rows: Any = cursor.stream(sql.encode())
                 first = next(rows, None)
-                found = _result(cursor.description, () if first is None else _chained(first, rows), limit)
+                if first is None:
+                    return _result(_columns(connection, sql), (), limit)
+                found = _result([column[0] for column in cursor.description or ()], _chained(first, rows), limit)
                 rows.close()
                 return found
             except psycopg.Error as error:
@@ -87,11 +89,18 @@ def _chained(first: Any, rest: Iterable[Any]) -> Iterable[Any]:
     yield from rest
 
 
-def _result(description: Any, rows: Iterable[Any], limit: int) -> QueryResult:
-    if description is None:
+def _columns(connection: Any, sql: str) -> list[str]:
+    """Names of the columns of a statement that gave no row: a stream does not tell them then."""
+    connection.pgconn.prepare(b"", sql.encode())
+    described = connection.pgconn.describe_prepared(b"")
+    return [described.fname(i).decode() for i in range(described.nfields)]
+
+
+def _result(columns: list[str], rows: Iterable[Any], limit: int) -> QueryResult:
+    if not columns:
         raise ConfigError("the statement returns no rows; only reading is allowed here", path="sql")
     found = [tuple(_plain(value) for value in row) for row in islice(rows, limit + 1)]
-    return QueryResult(tuple(column[0] for column in description), found[:limit], truncated=len(found) > limit)
+    return QueryResult(tuple(columns), found[:limit], truncated=len(found) > limit)
 
 
 def _plain(value: Any) -> Any:
