@@ -22,6 +22,7 @@ from drift.protocol import Detection, DetectorBank, StateRow
 from drift.segments import OTHER
 from schemas.alert import Alert
 from schemas.drift_event import DriftEvent
+from schemas.errors import Fatal
 from schemas.measurement import Measurement, Segment
 from schemas.settings import AlertRule, MonitorSettings
 
@@ -78,10 +79,12 @@ class Monitor:
         self._settings, self._rules = settings, tuple(rules)
         self._partition, self._partition_count = partition, partition_count
         self._banks = tuple(build_banks(settings.detectors) if banks is None else banks)
+        self._reported: list[Counter[str]] = [Counter() for _ in self._banks]
         self._limit = math.ceil(settings.max_segments / partition_count)
         self._known: dict[str, _Known] = {}
         self._admitted: set[str] = set()
         self._new: set[str] = set()
+        self._touched: dict[str, _Known] = {}
         self._behind_since: float | None = None
         self._stale = False
         self._changed = False
@@ -91,26 +94,17 @@ class Monitor:
                 self._know(home)
 
     def load(self, rows: Sequence[StateRow]) -> None:
-        """Take up stored rows, in any order; rows of rules and detectors that are no longer configured are ignored."""
-        for row in sorted((r for r in rows if r.kind == SEGMENT_KIND), key=lambda r: r.key):
-            project, environment, evaluator, dimension, value = orjson.loads(row.state)
-            segment = Segment(
-                project=project,
-                environment=environment,
-                evaluator=evaluator,
-                dimension=dimension,
-                dimension_value=value,
-            )
-            self._admit(segment, row.key)
-            self._new.discard(row.key)
-        for row in rows:
-            if row.kind == MONITOR_KIND:
-                self._behind_since, self._stale = orjson.loads(row.state)
-                self._changed = False
-            elif row.kind.startswith(RULE_KIND) and row.key in self._known:
-                for watch in self._known[row.key].watches:
-                    if watch.rule.name == row.kind.removeprefix(RULE_KIND):
-                        watch.decode(row.state)
+        """Take up stored rows, in any order; rows of rules and detectors that are no longer configured are ignored.
+
+        Raises
+        ------
+        Fatal : a row is damaged. Alerts would be numbered anew and replace those on record.
+        """
+        for row in sorted(rows, key=lambda r: (r.kind != SEGMENT_KIND, r.key)):
+            try:
+                self._take_up(row)
+            except (ValueError, TypeError, AttributeError) as error:
+                raise Fatal(f"stored monitor state is damaged: {row.kind} of {row.key}: {error}") from error
         for bank in self._banks:
             bank.load([row for row in rows if row.kind == bank.kind])
 
@@ -155,6 +149,8 @@ class Monitor:
                 elif self._stale and not was_stale and watch.segment.dimension is None:
                     overlay = "STALE"
                 alert = watch.tick(wall, caught_up=caught_up, overlay=overlay)
+                if watch.changed:
+                    self._touched[known.key] = known
                 if alert is not None:
                     alerts.append(alert)
         alerts.sort(key=lambda a: (a.segment.key, a.rule))
@@ -171,14 +167,35 @@ class Monitor:
         if self._changed:
             rows.append(StateRow(MONITOR_KIND, MONITOR_KEY, orjson.dumps([self._behind_since, self._stale])))
             self._changed = False
-        for known in self._known.values():
+        for known in self._touched.values():
             for watch in known.watches:
                 if watch.changed:
                     rows.append(StateRow(f"{RULE_KIND}{watch.rule.name}", known.key, watch.encode()))
                     watch.changed = False
+        self._touched.clear()
         for bank in self._banks:
             rows.extend(bank.dirty())
         return sorted(rows, key=lambda row: (row.kind, row.key))
+
+    def _take_up(self, row: StateRow) -> None:
+        if row.kind == SEGMENT_KIND:
+            project, environment, evaluator, dimension, value = orjson.loads(row.state)
+            segment = Segment(
+                project=project,
+                environment=environment,
+                evaluator=evaluator,
+                dimension=dimension,
+                dimension_value=value,
+            )
+            self._admit(segment, row.key)
+            self._new.discard(row.key)
+        elif row.kind == MONITOR_KIND:
+            self._behind_since, self._stale = orjson.loads(row.state)
+            self._changed = False
+        elif row.kind.startswith(RULE_KIND) and row.key in self._known:
+            for watch in self._known[row.key].watches:
+                if watch.rule.name == row.kind.removeprefix(RULE_KIND):
+                    watch.decode(row.state)
 
     def _placed(self, batch: Sequence[Measurement], dropped: Counter[str]) -> Iterator[tuple[_Known, Measurement]]:
         """Each measurement with its segment; beyond `max_segments` that is the dimension's `other`."""
@@ -186,7 +203,9 @@ class Monitor:
         for measurement in batch:
             identity = id(measurement.segment)
             if identity not in found:
-                found[identity] = self._place(measurement.segment)
+                known = found[identity] = self._place(measurement.segment)
+                if known is not None:
+                    self._touched[known.key] = known
             known = found[identity]
             if known is None:
                 dropped["max_segments"] += 1
@@ -226,9 +245,9 @@ class Monitor:
     def _detect(self, batch: Sequence[Measurement], dropped: Counter[str]) -> list[DriftEvent]:
         found: list[tuple[int, int, Detection]] = []
         for order, bank in enumerate(self._banks):
-            before = bank.dropped.copy()
             found.extend((d.index, order, d) for d in bank.update(batch))
-            dropped.update(bank.dropped - before)
+            dropped.update(bank.dropped - self._reported[order])
+            self._reported[order] = bank.dropped.copy()
         found.sort(key=lambda item: item[:2])
         return [_event(detection, batch[index]) for index, _, detection in found]
 

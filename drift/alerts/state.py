@@ -57,10 +57,10 @@ class AlertCycle:
         self.notified_at = now
         return not silent
 
-    def correct_clock(self, now: float) -> bool:
+    def correct_clock(self, now: float, *, listening: bool) -> bool:
         """Start the clock of silence, and forget moments that lie ahead (the wall clock was set back)."""
         before = self.heard_at, self.notified_at
-        if self.heard_at is None or self.heard_at > now:
+        if listening and (self.heard_at is None or self.heard_at > now):
             self.heard_at = now
         if self.notified_at is not None and self.notified_at > now:
             self.notified_at = now

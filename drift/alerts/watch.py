@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -38,7 +39,7 @@ class Watch:
     def __init__(self, rule: AlertRule, segment: Segment, settings: MonitorSettings, *, heartbeat: bool) -> None:
         self.rule, self.segment, self.heartbeat = rule, segment, heartbeat
         self._settings = settings
-        self._windowed = _windowed(rule)
+        self._windowed = _windowed(rule.statistic, rule.window_s, rule.window_count)
         self.window = Window(rule, settings.allowed_lateness_s)
         self.cycle = AlertCycle()
         self.changed = False
@@ -47,7 +48,7 @@ class Watch:
         """Take up a measurement of event time `at` (s); an alert when the state changed."""
         cycle, rule = self.cycle, self.rule
         overlay = cycle.overlay
-        if measurement.outcome == "scored":
+        if measurement.outcome == "scored" and rule.no_data_after_s is not None:
             cycle.heard_at = now
             self.changed = True
             overlay = None if overlay == "NO_DATA" else overlay
@@ -71,10 +72,12 @@ class Watch:
     def tick(self, now: float, *, caught_up: bool, overlay: Overlay | None) -> Alert | None:
         """Look at the wall clock. `overlay` is what the monitor's own state leaves of the present one."""
         cycle, rule = self.cycle, self.rule
-        self.changed |= cycle.correct_clock(now)
+        self.changed |= cycle.correct_clock(now, listening=rule.no_data_after_s is not None)
         new_level, value = cycle.level, None
+        if rule.no_data_after_s is None and overlay == "NO_DATA":  # the rule was changed
+            overlay = None
         if caught_up and overlay is None:
-            if rule.no_data_after_s is not None and now - (cycle.heard_at or now) >= rule.no_data_after_s:
+            if cycle.heard_at is not None and rule.no_data_after_s and now - cycle.heard_at >= rule.no_data_after_s:
                 overlay = "NO_DATA"
             elif rule.statistic == "count" and not self.heartbeat:
                 end = max(self.window.until, now - self._settings.allowed_lateness_s)
@@ -185,9 +188,10 @@ def _verb(state: str, before: str, reason: str, *, falls: bool) -> str:
     return "fell to" if falls else "rose to"
 
 
-def _windowed(rule: AlertRule) -> str:
+@lru_cache(maxsize=4096)
+def _windowed(statistic: str, window_s: float | None, window_count: int | None) -> str:
     """What the content of a window depends on."""
-    return plain_digest([rule.statistic, rule.window_s, rule.window_count])[:8]
+    return plain_digest([statistic, window_s, window_count])[:8]
 
 
 def _moment(seconds: float) -> datetime:

@@ -35,29 +35,12 @@ class Bucket:
         self.last = -math.inf
         self.bins: Bins = {}
 
-    def add(self, at: float, weight: float, x: float) -> None:
-        self.count += 1
-        self.weight += weight
-        self.total += weight * x
-        if at < self.first:
-            self.first = at
-        if at > self.last:
-            self.last = at
-
-    def include(self, other: Bucket) -> None:
-        self.count += other.count
-        self.weight += other.weight
-        self.total += other.total
-        if other.first < self.first:
-            self.first = other.first
-        if other.last > self.last:
-            self.last = other.last
-        if other.bins:
-            quantile.add(self.bins, other.bins)
-
 
 class Window:
-    """Observations of one rule in one segment, over the rule's window."""
+    """Observations of one rule in one segment, over the rule's window.
+
+    `since` is the first event time (s) ever seen, `until` the latest: the watermark.
+    """
 
     __slots__ = ("_buckets", "_closed", "_keep", "_lateness_s", "_newest", "_rule", "_seen", "_size", "since", "until")
 
@@ -71,35 +54,30 @@ class Window:
             self._size = math.ceil((rule.window_count or 1) / COUNT_BUCKETS)
             self._keep = math.ceil((rule.window_count or 1) / self._size)
         self._seen = 0
-        self._buckets: dict[int, Bucket] = {}
+        self._buckets: dict[int, Bucket] = {}  # by index, ascending
         self._newest: int | None = None
-        self._closed = Bucket()
+        self._closed = Bucket()  # all but the newest
         self.since = math.inf
         self.until = -math.inf
 
     def add(self, at: float, weight: float, x: float) -> Added:
         """Take up an observation of event time `at` (s)."""
-        index = int(self._seen // self._size) if self._rule.window_s is None else math.floor(at / self._size)
-        if self._rule.window_s is not None and self._is_late(index):
+        timed, newest = self._rule.window_s is not None, self._newest
+        index = math.floor((at if timed else self._seen) / self._size)
+        if timed and newest is not None and index < newest and self._is_late(index, newest):
             return "late"
-        self._seen += 1
-        self.since = min(self.since, at)
-        self.until = max(self.until, at)
-        newest = self._newest
-        new = newest is None or index > newest
-        if new:
-            self._newest = index
-            self._drop_before(index - self._keep + 1)
         bucket = self._buckets.get(index)
         if bucket is None:
-            bucket = self._buckets[index] = Bucket()
-        bucket.add(at, weight, x)
-        if self._rule.statistic == "quantile":
-            key = quantile.bin_of(x)
-            bucket.bins[key] = bucket.bins.get(key, 0.0) + weight
-        if newest is not None and index != newest:
+            bucket = self._open(index)
+        self._seen += 1
+        if at < self.since:
+            self.since = at
+        if at > self.until:
+            self.until = at
+        self._put(bucket, at, weight, x)
+        if newest is not None and index < newest:
             self._fold()
-        return "new_bucket" if new else "same_bucket"
+        return "new_bucket" if newest is None or index > newest else "same_bucket"
 
     def count(self) -> int:
         """Observations in the window."""
@@ -133,20 +111,18 @@ class Window:
             return None
         if self._rule.window_s is not None:
             return (self._newest - self._keep + 1) * self._size, self.until
-        newest = self._buckets[self._newest]
-        return min(self._closed.first, newest.first), max(self._closed.last, newest.last)
+        return min(b.first for b in self._buckets.values()), max(b.last for b in self._buckets.values())
 
     def encode(self) -> list[Any]:
         """Only what the rule needs: times for count windows, bins for quantiles."""
-        rows: list[list[Any]] = []
-        for index in sorted(self._buckets):
-            bucket = self._buckets[index]
-            row: list[Any] = [index, bucket.count, bucket.weight, bucket.total]
-            if self._rule.window_s is None:
-                row += (bucket.first, bucket.last)
-            if bucket.bins:
-                row.append(sorted(bucket.bins.items()))
-            rows.append(row)
+        found = self._buckets.items()
+        rows: list[list[Any]]
+        if self._rule.window_s is not None:
+            rows = [[index, b.count, b.weight, b.total] for index, b in found]
+        else:
+            rows = [[index, b.count, b.weight, b.total, b.first, b.last] for index, b in found]
+        if self._rule.statistic == "quantile":
+            rows = [[*row, sorted(b.bins.items())] for row, b in zip(rows, self._buckets.values(), strict=True)]
         return [self._seen, self._newest, _finite(self.since), _finite(self.until), rows]
 
     def decode(self, state: list[Any]) -> None:
@@ -161,21 +137,47 @@ class Window:
             bucket.bins = dict(rest[0]) if rest else {}
         self._fold()
 
-    def _is_late(self, index: int) -> bool:
-        if self._newest is None:
-            return False
-        closed = (index + 1) * self._size + self._lateness_s < self.until
-        return index <= self._newest - self._keep or (index < self._newest and closed)
+    def _is_late(self, index: int, newest: int) -> bool:
+        return index <= newest - self._keep or (index + 1) * self._size + self._lateness_s < self.until
 
-    def _drop_before(self, oldest: int) -> None:
-        for index in [i for i in self._buckets if i < oldest]:
-            del self._buckets[index]
+    def _open(self, index: int) -> Bucket:
+        buckets, bucket = self._buckets, Bucket()
+        buckets[index] = bucket
+        if self._newest is not None and index < self._newest:
+            self._buckets = dict(sorted(buckets.items()))
+            return bucket
+        self._newest = index
+        oldest = index - self._keep + 1
+        while (first := next(iter(buckets))) < oldest:
+            del buckets[first]
+        self._fold()
+        return bucket
+
+    def _put(self, bucket: Bucket, at: float, weight: float, x: float) -> None:
+        bucket.count += 1
+        bucket.weight += weight
+        bucket.total += weight * x
+        rule = self._rule
+        if rule.window_s is None:
+            bucket.first = min(bucket.first, at)
+            bucket.last = max(bucket.last, at)
+        if rule.statistic == "quantile":
+            key = quantile.bin_of(x)
+            bucket.bins[key] = bucket.bins.get(key, 0.0) + weight
 
     def _fold(self) -> None:
-        self._closed = Bucket()
-        for index in sorted(self._buckets):
-            if index != self._newest:
-                self._closed.include(self._buckets[index])
+        """Sum all buckets but the newest, in order: the same floating-point sum, whatever was added when."""
+        closed, newest = Bucket(), self._newest
+        count, weight, total = 0, 0.0, 0.0
+        for index, bucket in self._buckets.items():
+            if index != newest:
+                count += bucket.count
+                weight += bucket.weight
+                total += bucket.total
+                if bucket.bins:
+                    quantile.add(closed.bins, bucket.bins)
+        closed.count, closed.weight, closed.total = count, weight, total
+        self._closed = closed
 
 
 def _finite(value: float) -> float | None:

@@ -44,7 +44,7 @@ class AdwinOptions(Section):
 
 
 class _State:
-    """One segment. `times` holds the event time of every `step`-th observation, to date a change."""
+    """One segment. `times` holds the event time (s) of every `step`-th observation, to date a change."""
 
     __slots__ = ("adwin", "reads_verdicts", "step", "times")
 
@@ -52,7 +52,7 @@ class _State:
         self.adwin = adwin
         self.reads_verdicts: bool | None = None
         self.step = 1
-        self.times: list[float] = []
+        self.times: list[int] = []
 
 
 class AdwinBank(SegmentBank[_State]):
@@ -136,7 +136,7 @@ def _remember(state: _State, ordinal: int, at: float) -> None:
             state.step *= 2
             if ordinal % state.step:
                 return
-        state.times.append(at)
+        state.times.append(int(at))
 
 
 def _checksum(raw: bytes) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from drift.monitor import Found, Monitor
 from drift.protocol import StateRow
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, Fatal
 from schemas.measurement import Measurement, Segment
 from schemas.settings import AlertRule, DetectorSettings, MonitorSettings
 from tests.drift.streams import BASE, at, cut, inside, mixed, one, verdicts
@@ -156,6 +156,18 @@ def test_a_wrong_inclusion_probability_is_counted() -> None:
 def test_rows_of_other_rules_and_detectors_are_ignored() -> None:
     watch = monitor([StateRow("rule:gone", BASE.key, b"?"), StateRow("gone", BASE.key, b"?")])
     assert watch.update([one(1)], now=at(2)).alerts == []
+
+
+@pytest.mark.parametrize("state", [b"", b"[]", b"[1,2,3,4]", b"null", b'{"a":1}'])
+@pytest.mark.parametrize("kind", ["segment", "monitor", "rule:passing"])
+def test_a_damaged_row_is_fatal(kind: str, state: bytes) -> None:
+    with pytest.raises(Fatal, match="damaged"):
+        monitor([StateRow(kind, BASE.key, state)])
+
+
+def test_a_damaged_detector_row_begins_afresh_and_is_counted() -> None:
+    watch = monitor([StateRow("adwin", BASE.key, b"?")])
+    assert watch.update([one(1)], now=at(2)).dropped == {"detector_state": 1}
 
 
 @pytest.mark.parametrize(
