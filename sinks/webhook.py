@@ -1,0 +1,186 @@
+"""Webhooks: alerts as Slack-compatible messages, or as signed JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from schemas.alert import Alert
+from schemas.errors import EvalstreamError, Unavailable
+from schemas.settings import DestinationSettings
+
+SIGNATURE_HEADER = "X-Evalstream-Signature"
+TIMESTAMP_HEADER = "X-Evalstream-Timestamp"
+ID_HEADER = "Idempotency-Key"
+RETRY_STATUSES = frozenset((408, 409, 425, 429, 500, 502, 503, 504))
+MAX_WORST_SHOWN = 5
+EMOJI: Mapping[str, str] = {
+    "OK": ":large_green_circle:",
+    "WARNING": ":large_yellow_circle:",
+    "CRITICAL": ":red_circle:",
+    "NO_DATA": ":white_circle:",
+    "STALE": ":white_circle:",
+}
+
+
+class Rejected(EvalstreamError):
+    """The receiver will never take this notification; trying again is of no use."""
+
+
+class Webhooks:
+    """HTTP sessions for all destinations. Redirects are not followed; private addresses are refused unless allowed."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def send(self, destination: DestinationSettings, body: bytes, dedup_id: str) -> None:
+        """POST an alert.
+
+        Raises
+        ------
+        Unavailable : no answer, or one that says to try again.
+        Rejected : any other answer, or an address that is not allowed.
+        """
+        url = destination.url.get_secret_value()
+        payload = orjson.dumps(slack_message(Alert.from_bytes(body))) if destination.type == "slack" else body
+        headers = {"Content-Type": "application/json", ID_HEADER: dedup_id, **_signed(destination, payload)}
+        _check_address(url, destination.allow_private)
+        timeout = aiohttp.ClientTimeout(total=destination.timeout_s)
+        session = self._session(destination.allow_private)
+        try:
+            async with session.post(
+                url, data=payload, headers=headers, timeout=timeout, allow_redirects=False
+            ) as answer:
+                _check_status(answer)
+        except _PrivateAddress as error:
+            raise Rejected(str(error)) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error.__cause__, _PrivateAddress):
+                raise Rejected(str(error.__cause__)) from None
+            raise Unavailable(f"{destination.name}: {type(error).__name__}") from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    def _session(self, allow_private: bool) -> aiohttp.ClientSession:
+        if allow_private not in self._sessions:
+            resolver = None if allow_private else _PublicResolver()
+            connector = aiohttp.TCPConnector(resolver=resolver, limit_per_host=4, ttl_dns_cache=30)
+            self._sessions[allow_private] = aiohttp.ClientSession(connector=connector, trust_env=False)
+        return self._sessions[allow_private]
+
+
+def slack_message(alert: Alert) -> dict[str, Any]:
+    """An alert as a message for Slack's incoming webhooks (and what is compatible with them)."""
+    segment = alert.segment
+    where = f"{segment.project}/{segment.environment}"
+    if segment.dimension:
+        where += f" · {segment.dimension} = {segment.dimension_value}"
+    lines = [f"{EMOJI[alert.state]} *{alert.state}* {_escaped(alert.summary or alert.rule)}", _escaped(where)]
+    lines += [
+        f"• {_escaped(change.label)}: {_escaped(change.before or '-')} → {_escaped(change.after or '-')}"
+        for change in alert.labels_changed
+    ]
+    lines += [
+        f"• `{_escaped(worst.trace_id)}` {_escaped(worst.explanation[:200])}" for worst in alert.worst[:MAX_WORST_SHOWN]
+    ]
+    return {
+        "text": f"{alert.state}: {_escaped(alert.summary or alert.rule)}",
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines)[:2900]}}],
+    }
+
+
+def sign(secret: bytes, timestamp: str, payload: bytes) -> str:
+    """What the signature header holds: HMAC-SHA256 over ``timestamp.payload``, as ``sha256=<hex>``."""
+    return "sha256=" + hmac.new(secret, timestamp.encode() + b"." + payload, hashlib.sha256).hexdigest()
+
+
+def _signed(destination: DestinationSettings, payload: bytes) -> dict[str, str]:
+    if destination.secret is None:
+        return {}
+    timestamp = str(int(time.time()))
+    secret = destination.secret.get_secret_value().encode()
+    return {TIMESTAMP_HEADER: timestamp, SIGNATURE_HEADER: sign(secret, timestamp, payload)}
+
+
+def _check_status(answer: aiohttp.ClientResponse) -> None:
+    if 200 <= answer.status < 300:
+        return
+    if answer.status in RETRY_STATUSES:
+        wait = answer.headers.get("Retry-After", "")
+        raise Unavailable(f"answered {answer.status}", retry_after_s=float(wait) if wait.isdigit() else 1.0)
+    raise Rejected(f"answered {answer.status}")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+class _PrivateAddress(OSError):
+    """The name leads into a private network."""
+
+
+class _PublicResolver(AbstractResolver):
+    """Resolves names, and hands out public addresses only: what was checked is what is connected to."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        results: list[ResolveResult] = []
+        for kind, _, protocol, _, address in found:
+            if is_private(str(address[0])):
+                raise _PrivateAddress(f"{host} is an address of a private network; set allow_private to allow it")
+            results.append(
+                ResolveResult(
+                    hostname=host,
+                    host=str(address[0]),
+                    port=port,
+                    family=kind,
+                    proto=protocol,
+                    flags=socket.AI_NUMERICHOST,
+                )
+            )
+        return results
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def is_private(address: str) -> bool:
+    """Whether an IP address is anything but a public one."""
+    found = ipaddress.ip_address(address.split("%")[0])
+    mapped = getattr(found, "ipv4_mapped", None)
+    return not (mapped or found).is_global
+
+
+def _check_address(url: str, allow_private: bool) -> None:
+    """A literal address never reaches a resolver: look at it here."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Rejected("the URL of a webhook begins with http:// or https://")
+    if allow_private:
+        return
+    try:
+        private = is_private(parts.hostname)
+    except ValueError:
+        return
+    if private:
+        raise Rejected(f"{parts.hostname} is an address of a private network; set allow_private to allow it")
