@@ -75,7 +75,8 @@ class Decisions(Part):
         Of two decisions under one key the better stays (scored, then failed, then skipped), of equals the first. What
         another source has decided is left out of the result, so that a caller emits only its own. A trace's first
         scored rows of an evaluator are marked `measured`, all of this call together, unless the trace is partial.
-        Rows of a trace that is not stored are written and never measured.
+        Rows of a trace that is not stored are written and never measured, and neither are decisions without a source:
+        nobody emits what was computed beside the stream.
         """
         return self._write(decisions, positions, answered=())
 

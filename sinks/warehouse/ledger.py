@@ -52,6 +52,7 @@ class Ledger:
             (subject, score.evaluator)
             for score in decisions.scores
             if score.status == "scored"
+            and score.source is not None
             and score.evaluator not in self._measured.get(subject := _subject(score), {score.evaluator})
         }
         scores = [kept for score in decisions.scores if (kept := self._enter_score(score, first)) is not None]

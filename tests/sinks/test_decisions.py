@@ -204,6 +204,15 @@ def test_a_decision_on_a_trace_that_is_not_stored_is_kept_and_not_measured(wareh
     assert [s.measured for s in write(warehouse, score("t1"))[0].scores] == [False]
 
 
+def test_what_was_computed_beside_the_stream_is_not_measured(warehouse: Warehouse) -> None:
+    warehouse.store_traces([trace("t1", span("a"))])
+    replayed = score("t1", value=0.5, source=None)
+    assert not write(warehouse, replayed)[0].scores[0].measured
+    assert warehouse.known_decisions(["t1"])["t1"].measured == frozenset()
+    grown = score("t1", value=0.7, target_digest="other", source=source(3))
+    assert write(warehouse, grown)[0].scores[0].measured
+
+
 def test_what_people_say_last_stays(warehouse: Warehouse) -> None:
     said = [score("t1", "human", kind="human", value=v, event_time=at(t)) for v, t in ((0.1, 1), (0.9, 5), (0.4, 3))]
     for order in (said, said[::-1]):
