@@ -1,0 +1,49 @@
+# Each target makes .venv by itself when it is missing; stamp files make a second run quick.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SHARED ?= ../shared
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint contract docs clean
+
+help: ## Show the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.installed-test ## Install everything that tests and development need (with torch).
+
+demo: $(VENV)/.installed ## The main job on example traces, on this machine: scores, a drift event, an alert (no torch).
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.installed-test lint ## All checks and all tests.
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-test ## ruff, import-linter and mypy.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+contract: $(VENV)/.installed-test ## Contract and end-to-end tests on real Apache Kafka, PostgreSQL and Collector (../shared).
+	SHARED=$(SHARED) PYTHON=$(BIN)/python .ci/contract $(PYTEST_ARGS)
+
+docs: $(VENV)/.installed ## Write the generated pages: configuration and JSON Schemas.
+	$(BIN)/python -m schemas.settings.document
+	$(BIN)/python -m schemas.document
+
+clean: ## Remove .venv and caches.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --editable '.[test,postgres,embeddings]'
+	touch $(VENV)/.installed $@

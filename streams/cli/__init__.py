@@ -1,0 +1,1 @@
+"""The `evalstream` command, one command a file."""

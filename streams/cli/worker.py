@@ -1,0 +1,36 @@
+"""`evalstream worker`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from streams.cli import options
+
+
+class Component(StrEnum):
+    """The four components."""
+
+    ASSEMBLE = "assemble"
+    EVALUATE = "evaluate"
+    JUDGE = "judge"
+    MONITOR = "monitor"
+
+
+def worker(
+    component: Annotated[Component, typer.Argument(help="Which component to run.", show_default=False)],
+    config: options.Config = None,
+    data: options.Data = None,
+) -> None:
+    """Run one component until SIGTERM. Start as many as the topics have partitions.
+
+    Example: KAFKA_BOOTSTRAP_SERVERS=kafka:9092 evalstream worker evaluate -c evalstream.yaml
+    """
+    from streams.cli.locate import locate, need_broker
+    from streams.worker import run_worker
+
+    found = locate(config, data)
+    need_broker(found)
+    raise typer.Exit(run_worker(component.value, found.settings, found.source))
