@@ -24,6 +24,11 @@ KAFKA_VARIABLE = "EVALSTREAM_TEST_KAFKA"
 START_TIMEOUT_S = 20
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # kafka-python reads its schemas with a function that is deprecated in Python 3.11 and no longer in 3.13
+    config.addinivalue_line("filterwarnings", "ignore:open_text is deprecated:DeprecationWarning")
+
+
 class RunningBroker(Protocol):
     """What a test may do with a broker."""
 

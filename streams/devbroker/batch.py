@@ -92,12 +92,13 @@ def walk(data: memoryview, *, checksums: bool) -> Iterator[tuple[int, Batch]]:
         position, expected = position + batch.size, batch.next_offset
 
 
-def first_record_since(data: bytes, timestamp: int) -> tuple[int, int] | None:
-    """Offset and timestamp of the first record of the batch `data` that is not before `timestamp` (ms)."""
+def first_record_since(data: bytes, timestamp: int, from_offset: int) -> tuple[int, int] | None:
+    """Offset and timestamp of the batch's first record at `from_offset` or later that is not before `timestamp` (ms)."""
     batch = MemoryRecords(data).next_batch()
-    if batch is None:
-        return None
-    return next(((record.offset, record.timestamp) for record in batch if record.timestamp >= timestamp), None)
+    for record in batch if batch is not None else ():
+        if record.timestamp >= timestamp and record.offset >= from_offset:
+            return record.offset, record.timestamp
+    return None
 
 
 def _sound(data: memoryview, batch: Batch) -> bool:

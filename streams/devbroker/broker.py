@@ -8,9 +8,10 @@ from itertools import chain
 from pathlib import Path
 
 from streams.devbroker.files import OpenFiles
-from streams.devbroker.groups import Group, State
+from streams.devbroker.groups import Group
 from streams.devbroker.journal import Journal
 from streams.devbroker.lock import DirectoryLock
+from streams.devbroker.members import State
 from streams.devbroker.offsets import Offsets
 from streams.devbroker.settings import DevBrokerSettings
 from streams.devbroker.topics import Topics
@@ -79,7 +80,7 @@ class Broker:
             self._journal.rewrite(self._snapshot())
 
     def close(self) -> None:
-        """Flush everything to the disk and let the directory go."""
+        """Flush what is open to the disk and let the directory go."""
         for group in self.groups.values():
             group.close()
         self._journal.close()

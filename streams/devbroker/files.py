@@ -34,7 +34,7 @@ class OpenFiles:
             os.close(found)
 
     def close(self) -> None:
-        """Flush everything to the disk and close it."""
+        """Flush what is open to the disk and close it."""
         while self._open:
             _, descriptor = self._open.popitem()
             os.fsync(descriptor)

@@ -9,45 +9,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import NamedTuple, TypeGuard
 
 from streams.devbroker.codes import Code, Refusal
-
-
-class State(Enum):
-    """States as clients see them."""
-
-    EMPTY = "Empty"
-    PREPARING = "PreparingRebalance"
-    COMPLETING = "CompletingRebalance"
-    STABLE = "Stable"
-
-
-class Joined(NamedTuple):
-    """The answer to a join; only the leader is told of the `members` and what they asked for."""
-
-    generation: int
-    protocol: str
-    leader: str
-    member_id: str
-    members: list[tuple[str, bytes]]
-
-
-@dataclass(slots=True)
-class Member:
-    """One member; `join` and `sync` are its requests that wait for an answer."""
-
-    id: str
-    client_id: str
-    session_timeout_s: float
-    rebalance_timeout_s: float
-    protocols: dict[str, bytes]
-    assignment: bytes = b""
-    join: asyncio.Future[Joined] | None = None
-    sync: asyncio.Future[bytes] | None = None
-    expiry: asyncio.TimerHandle | None = field(default=None, repr=False)
+from streams.devbroker.members import Joined, Member, State, answer, waits
 
 
 class Group:
@@ -93,7 +57,7 @@ class Group:
             self.members[member_id] = member
         member.protocols = dict(protocols)
         member.session_timeout_s, member.rebalance_timeout_s = session_timeout_s, rebalance_timeout_s
-        _answer(member.join, Refusal(Code.UNKNOWN_MEMBER_ID, "joined again on another connection"))
+        answer(member.join, Refusal(Code.UNKNOWN_MEMBER_ID, "joined again on another connection"))
         future = member.join = asyncio.get_running_loop().create_future()
         future.add_done_callback(lambda done: self._remove(member) if done.cancelled() else None)
         leads_again = self.state is State.STABLE and member_id == self.leader
@@ -118,7 +82,7 @@ class Group:
             self.state = State.STABLE
             for each in self.members.values():
                 each.assignment = assignments.get(each.id, b"")
-                _answer(each.sync, each.assignment)
+                answer(each.sync, each.assignment)
                 each.sync = None
                 self._expect_heartbeat(each)
         return future
@@ -170,7 +134,7 @@ class Group:
         if self.state is State.PREPARING:
             return
         for member in self.members.values():
-            _answer(member.sync, Refusal(Code.REBALANCE_IN_PROGRESS))
+            answer(member.sync, Refusal(Code.REBALANCE_IN_PROGRESS))
             member.sync = None
         self._waits_for_window = self.state is State.EMPTY
         self.state = State.PREPARING
@@ -179,7 +143,7 @@ class Group:
         self._rebalance = asyncio.get_running_loop().call_later(delay_s, self._complete)
 
     def _complete_when_all_joined(self) -> None:
-        everybody = all(member.join for member in self.members.values())
+        everybody = all(waits(member.join) for member in self.members.values())
         if self.state is State.PREPARING and everybody and not self._waits_for_window:
             self._complete()
 
@@ -188,7 +152,7 @@ class Group:
         if self._rebalance:
             self._rebalance.cancel()
         self._rebalance, self._waits_for_window = None, False
-        for member in [member for member in self.members.values() if not member.join]:
+        for member in [member for member in self.members.values() if not waits(member.join)]:
             self._discard(member)
         self.generation += 1
         if not self.members:
@@ -205,7 +169,7 @@ class Group:
     def _welcome(self, member: Member) -> None:
         told = self.members.values() if member.id == self.leader else ()
         members = [(each.id, each.protocols[self.protocol]) for each in told]
-        _answer(member.join, Joined(self.generation, self.protocol, self.leader, member.id, members))
+        answer(member.join, Joined(self.generation, self.protocol, self.leader, member.id, members))
         member.join = None
         self._expect_heartbeat(member)
 
@@ -216,12 +180,14 @@ class Group:
         member.expiry = loop.call_later(member.session_timeout_s, self._expire, member)
 
     def _expire(self, member: Member) -> None:
-        if _waits(member.join) or _waits(member.sync):  # for us: its silence means nothing
+        if waits(member.join) or waits(member.sync):  # for us: its silence means nothing
             self._expect_heartbeat(member)
         else:
             self._remove(member)
 
     def _remove(self, member: Member) -> None:
+        if self.members.get(member.id) is not member:
+            return
         self._discard(member)
         if not self.members:
             self._complete()
@@ -231,25 +197,12 @@ class Group:
             self._prepare()
 
     def _discard(self, member: Member) -> None:
-        if self.members.get(member.id) is member:
-            del self.members[member.id]
+        del self.members[member.id]
         if member.expiry:
             member.expiry.cancel()
-        _answer(member.join, Refusal(Code.UNKNOWN_MEMBER_ID))
-        _answer(member.sync, Refusal(Code.UNKNOWN_MEMBER_ID))
+        answer(member.join, Refusal(Code.UNKNOWN_MEMBER_ID))
+        answer(member.sync, Refusal(Code.UNKNOWN_MEMBER_ID))
         member.join = member.sync = None
-
-
-def _waits(future: asyncio.Future | None) -> TypeGuard[asyncio.Future]:
-    return future is not None and not future.done()
-
-
-def _answer(future: asyncio.Future | None, answer: object) -> None:
-    if _waits(future):
-        if isinstance(answer, Refusal):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
 
 
 def _common_protocol(members: Sequence[Member]) -> str:

@@ -91,9 +91,9 @@ class PartitionLog:
         """Offset and timestamp of the first record that is not before `timestamp` (ms), None when there is none."""
         for segment in self._segments:
             if segment.max_timestamp >= timestamp:
-                found = segment.find_time(timestamp)
+                found = segment.find_time(timestamp, self.start_offset)
                 if found is not None:
-                    return max(found[0], self.start_offset), found[1]
+                    return found
         return None
 
     def max_timestamp(self) -> tuple[int, int] | None:

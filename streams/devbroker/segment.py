@@ -68,14 +68,14 @@ class Segment:
         position, batch = self._locate(offset)
         return self._pread(min(max(max_bytes, batch.size), self.size - position), position)
 
-    def find_time(self, timestamp: int) -> tuple[int, int] | None:
-        """Offset and timestamp of the first record that is not before `timestamp` (ms)."""
+    def find_time(self, timestamp: int, from_offset: int) -> tuple[int, int] | None:
+        """Offset and timestamp of the first record at `from_offset` or later that is not before `timestamp` (ms)."""
         entry = bisect_left(self._timestamps, timestamp) - 1
         position = self._positions[entry] if entry >= 0 else 0
         while position < self.size:
             batch = parse(self._pread(HEADER.size, position))
             if batch.max_timestamp >= timestamp:
-                found = first_record_since(self._pread(batch.size, position), timestamp)
+                found = first_record_since(self._pread(batch.size, position), timestamp, from_offset)
                 if found is not None:
                     return found
             position += batch.size

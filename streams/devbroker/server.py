@@ -62,7 +62,7 @@ class DevBroker:
         self._housekeeping = asyncio.create_task(self._keep_house(broker))
 
     async def close(self) -> None:
-        """Hang up on everybody and flush everything to the disk."""
+        """Hang up on everybody, flush to the disk, and let the folder go."""
         if self._broker is None or self._server is None or self._housekeeping is None:
             return
         self._housekeeping.cancel()

@@ -14,7 +14,7 @@ class DevBrokerSettings:
     Attributes
     ----------
     partitions : partitions of a topic that is created without saying how many.
-    auto_create_topics : a metadata or produce request for an unknown topic creates it.
+    auto_create_topics : asking for an unknown topic creates it, as producers and consumers do before anything else.
     max_message_bytes : default of a topic's ``max.message.bytes``. Our topics allow 8 MB records, so Kafka's 1 MB is raised.
     segment_bytes : default of ``segment.bytes``. Smaller than Kafka's 1 GiB, so that retention is seen to work on a laptop.
     retention_ms, retention_bytes : defaults of ``retention.ms`` and ``retention.bytes``; -1 is unlimited.

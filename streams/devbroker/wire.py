@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
@@ -57,6 +58,9 @@ def decode(frame: bytes) -> tuple[Api, Any, Call, int]:
         body = api.request.decode(memoryview(frame)[head.tell() :], version=version)
     except Exception as error:  # whatever the decoder stumbles over, it is the sender's fault
         raise BadRequest(f"{api.request.name} version {version} cannot be read: {error!r}") from error
+    missing = _illegal_null(body, body.fields.values(), version)
+    if missing:
+        raise BadRequest(f"{api.request.name} version {version} says null for {missing}")
     return api, body, Call(version, header.client_id or ""), correlation_id
 
 
@@ -65,3 +69,19 @@ def encode(response: Any, version: int, correlation_id: int) -> tuple[bytes, byt
     body = response.encode(version=version)
     tagged = b"\0" if response.API_KEY != API_VERSIONS_KEY and response.flexible_version_q(version) else b""
     return struct.pack(">ii", 4 + len(tagged) + len(body), correlation_id) + tagged, body
+
+
+def _illegal_null(data: Any, fields: Iterable[Any], version: int) -> str | None:
+    """Name of a field that is null and may not be, which the decoder lets pass."""
+    for field in fields:
+        if not field.for_version_q(version) or field.tag is not None:
+            continue
+        value = getattr(data, field.name)
+        if value is None and not field.nullable_for_version_q(version):
+            return field.name
+        if field.is_struct_array():
+            for each in value or ():
+                missing = _illegal_null(each, field.fields.values(), version)
+                if missing:
+                    return missing
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from kafka.protocol.consumer import FetchRequest, FetchResponse
 
@@ -82,16 +83,14 @@ async def _wait(broker: Broker, request: FetchRequest) -> FetchResponse:
     for log in logs:
         log.waiters.add(grown)
     try:
-        while True:
-            try:
+        while True:  # looks before it waits: something may have come since the request did
+            gathered = _Gathered(broker, request)
+            if gathered.is_enough or loop.time() >= deadline:
+                return gathered.response
+            with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await grown.wait()
-            except TimeoutError:
-                return _Gathered(broker, request).response
             grown.clear()
-            gathered = _Gathered(broker, request)
-            if gathered.is_enough:
-                return gathered.response
     finally:
         for log in logs:
             log.waiters.discard(grown)

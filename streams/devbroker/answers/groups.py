@@ -24,7 +24,8 @@ from kafka.protocol.consumer import (
 from streams.devbroker.answers.call import Call
 from streams.devbroker.broker import Broker
 from streams.devbroker.codes import Code, Refusal
-from streams.devbroker.groups import Group, State
+from streams.devbroker.groups import Group
+from streams.devbroker.members import State
 
 CONSUMER, CLASSIC, DEAD = "consumer", "classic", "Dead"
 
