@@ -26,7 +26,7 @@ START_TIMEOUT_S = 20
 
 def pytest_configure(config: pytest.Config) -> None:
     # kafka-python reads its schemas with a function that is deprecated in Python 3.11 and no longer in 3.13
-    config.addinivalue_line("filterwarnings", "ignore:open_text is deprecated:DeprecationWarning")
+    config.addinivalue_line("filterwarnings", "ignore:(open|read)_text is deprecated:DeprecationWarning")
 
 
 class RunningBroker(Protocol):

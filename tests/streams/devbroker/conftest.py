@@ -7,15 +7,19 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from streams.devbroker import DevBroker
+if TYPE_CHECKING:
+    from streams.devbroker import DevBroker
 
 
 @pytest.fixture
 async def embedded(tmp_path: Path) -> AsyncIterator[DevBroker]:
     """A dev broker in this process."""
+    from streams.devbroker import DevBroker  # here, when the filters of warnings are set
+
     async with DevBroker(tmp_path / "data") as broker:
         yield broker
 
