@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_S = 1.0
 COMMIT_INTERVAL_S = 0.3
 BUFFERED_CHUNKS = 4
+EXIT_FATAL = 3
 QUIET_FOR_S = 86_400.0  # Faust's own "slow processing" complaints do not know of late acknowledgement
 
 Receive = Callable[[Batch], Awaitable[None]]
@@ -74,7 +76,8 @@ def _add_agent(app: faust.App, full_name: str, topic: str, receive: Receive) -> 
             message = event.message
             if message.generation_id != app.consumer_generation_id:
                 continue  # of an earlier assignment; it is being read again
-            await receive(
+            await _receive_or_end(
+                receive,
                 Batch(
                     topic=topic,
                     partition=message.partition,
@@ -83,10 +86,19 @@ def _add_agent(app: faust.App, full_name: str, topic: str, receive: Receive) -> 
                     records=event.value,
                     event=event,
                     seeks=message.key,
-                )
+                ),
             )
 
     app.agent(channel, name=f"{app.conf.id}-{topic}", concurrency=1)(agent)
+
+
+async def _receive_or_end(receive: Receive, batch: Batch) -> None:
+    """End the process on an error that nobody foresaw: Faust would lose the batch, a new start reads it again."""
+    try:
+        await receive(batch)
+    except Exception:
+        log.exception("work on a batch failed", topic=batch.topic, partition=batch.partition, offset=batch.first_offset)
+        os._exit(EXIT_FATAL)
 
 
 def _credentials(settings: KafkaSettings) -> CredentialsT | None:

@@ -17,6 +17,7 @@ from streams.context import Abandoned, Context
 from streams.dead_letters import DeadLetters
 from streams.gather import Group, Patience
 from streams.gathering import Gathered, Gathering, log_time
+from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
 from streams.shrink import shrink
@@ -34,6 +35,7 @@ class Assemble:
     def __init__(self, context: Context, progress: Progress) -> None:
         self._context, self._progress = context, progress
         self._dead_letters = DeadLetters(self.name, context)
+        self._poison = PoisonGuard(self.name, context, self._dead_letters)
         settings = context.settings.assemble
         self._gathering = Gathering(
             context, progress, _patience(settings), self._compose, max_open_bytes=settings.max_open_mb * 2**20
@@ -51,7 +53,7 @@ class Assemble:
         async with self._gathering.lock:
             self._progress.note(batch)
             try:
-                decoded = await self._read(batch)
+                decoded = [one async for part in self._poison.parts(batch) for one in await self._read(part)]
                 astray = [record for record, fragments in decoded if _is_astray(batch, record, fragments)]
                 await self._publish_again(batch, astray)
                 await self._gathering.take_up(batch, _parts(decoded, {id(record) for record in astray}))

@@ -32,6 +32,7 @@ from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, request_records, score_records
 from streams.feedback import Feedback
 from streams.log_guard import LogGuard
+from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
 from streams.sessions import SessionEvaluation, SessionGathering, member_record
@@ -58,6 +59,7 @@ class Evaluate:
     def __init__(self, context: Context, progress: Progress, suite: Suite, guard: LogGuard) -> None:
         self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
         self._dead_letters = DeadLetters(self.name, context)
+        self._poison = PoisonGuard(self.name, context, self._dead_letters)
         self._gathering = SessionGathering(context, progress, self._dead_letters)
         self._sessions = SessionEvaluation(context, progress, suite, guard, self._dead_letters)
         self._feedback = Feedback(context, progress, self._dead_letters)
@@ -82,7 +84,8 @@ class Evaluate:
         self._progress.note(batch)
         try:
             if await self._guard.admits(batch):
-                await self._work(batch)
+                async for part in self._poison.parts(batch, self._guard.epoch(batch)):
+                    await self._work(part)
                 batch.ack()
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
@@ -114,7 +117,7 @@ class Evaluate:
         passing("evaluate.stored")
         known = await context.in_thread(batch, "reading decisions", lambda: warehouse.known_decisions(list(stored)))
         decided = await asyncio.to_thread(self._decide, arrivals, stored, known)
-        position = self._guard.position(batch, batch.next_offset)
+        position = self._guard.position(batch, batch.records[-1].offset + 1)
         written = await context.in_thread(
             batch, "storing decisions", lambda: warehouse.write_decisions(decided, [position])
         )

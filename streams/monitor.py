@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sinks.outbox import OutboxSender
 
 from drift.monitor import Found
 from drift.monitor import Monitor as Watch
@@ -22,6 +21,7 @@ from schemas.alert import Alert
 from schemas.errors import Fenced, InvalidRecord
 from schemas.measurement import Measurement, MeasurementBatch
 from schemas.settings import Topics
+from sinks.outbox import OutboxSender
 from streams.batch import Batch
 from streams.context import Abandoned, Context
 from streams.crash_points import passing

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from sinks.outbox import OutboxSender
 from sinks.redact import Redactor
 
 from evaluators.build import build_suite
 from schemas.errors import ConfigError, Fatal, Unavailable
 from schemas.settings import Settings, SourceMap, Topics
+from sinks.outbox import OutboxSender
 from sinks.warehouse import Warehouse
-from streams.app import build_app
+from streams.app import EXIT_FATAL, build_app
 from streams.context import Context, default_hasher
 from streams.heartbeat import Component, Heartbeat
 from streams.log_guard import LogGuard
@@ -30,7 +30,6 @@ COMPONENTS = ("assemble", "evaluate", "judge", "monitor")
 TICK_S = 0.25
 DRAIN_S = 20.0
 START_WAIT_MAX_S = 5.0
-EXIT_FATAL = 3
 
 
 def run_worker(component: str, settings: Settings, source: SourceMap) -> int:

@@ -294,6 +294,17 @@ gaps = Table(
     Column("time", UtcTime, nullable=False),
 )
 
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("component", Id, primary_key=True),
+    Column("topic", Id, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("starts", Integer, nullable=False),
+)
+
 monitor_partitions = Table(
     "monitor_partitions",
     metadata,

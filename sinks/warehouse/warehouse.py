@@ -6,6 +6,7 @@ from typing import Self
 
 from schemas.settings.pipeline import WarehouseSettings
 
+from .attempts import Attempts
 from .components import Components
 from .database import Database
 from .decisions import Decisions
@@ -32,6 +33,7 @@ class Warehouse(
     Decisions,
     Sessions,
     Positions,
+    Attempts,
     Registry,
     Letters,
     Judging,

@@ -26,6 +26,7 @@ def upgrade() -> None:
     _meta()
     _positions()
     _gaps()
+    _attempts()
     _monitor_partitions()
     _monitor_state()
     _monitor_positions()
@@ -344,6 +345,19 @@ def _gaps() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("time", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("component", "topic", "partition", "epoch", "from_offset"),
+    )
+
+
+def _attempts() -> None:
+    op.create_table(
+        "attempts",
+        sa.Column("component", Id, nullable=False),
+        sa.Column("topic", Id, nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("starts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("component", "topic", "partition", "epoch", "offset"),
     )
 
 
