@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import faust
@@ -71,8 +71,8 @@ def build_app(component: str, settings: KafkaSettings, receivers: Mapping[str, R
 def _add_agent(app: faust.App, full_name: str, topic: str, receive: Receive) -> None:
     channel = app.topic(full_name, key_serializer="raw", value_serializer="raw")
 
-    async def agent(stream: AsyncIterator[Any]) -> None:
-        async for event in stream.noack().events():  # type: ignore[attr-defined]
+    async def agent(stream: Any) -> None:
+        async for event in stream.noack().events():
             message = event.message
             if message.generation_id != app.consumer_generation_id:
                 continue  # of an earlier assignment; it is being read again

@@ -27,6 +27,7 @@ from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, score_records
+from streams.judging import deferred_runtime
 from streams.log_guard import LogGuard
 from streams.progress import Progress
 from streams.verdict_writer import VerdictWriter
@@ -63,6 +64,7 @@ class Judge:
     ) -> None:
         self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
         self._evaluators: Mapping[str, DeferredEvaluator] = suite.deferred()
+        self._runtime = deferred_runtime(context.settings, context.warehouse)
         self._dead_letters = DeadLetters(self.name, context)
         self._writer = VerdictWriter(context)
         self._window = asyncio.Semaphore(context.settings.judge.max_concurrency * WINDOW_PER_SLOT)
@@ -76,7 +78,13 @@ class Judge:
         return {Topics.JUDGE_REQUESTS: self.receive}
 
     async def start(self) -> None:
-        """Start storing verdicts."""
+        """Give the evaluators what they ask through, and start storing verdicts.
+
+        Raises
+        ------
+        ConfigError : a judge needs a key or an endpoint, an embedder its extra.
+        """
+        self._runtime.attach(self._evaluators.values())
         self._writer.start()
 
     async def receive(self, batch: Batch) -> None:
@@ -105,7 +113,7 @@ class Judge:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._writer.close()
-        await self._suite.close_deferred()
+        await self._runtime.close()
         await asyncio.to_thread(self._suite.close)
 
     # --- taking up -----------------------------------------------------------------------------------------------

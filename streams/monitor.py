@@ -17,6 +17,7 @@ import structlog
 
 from drift.monitor import Found
 from drift.monitor import Monitor as Watch
+from drift.protocol import StateRow
 from schemas.alert import Alert
 from schemas.errors import Fenced, InvalidRecord
 from schemas.measurement import Measurement, MeasurementBatch
@@ -154,7 +155,7 @@ class Monitor:
                 project=settings.project,
                 environment=settings.environment,
             )
-            await asyncio.to_thread(watch.load, claim.rows)
+            await asyncio.to_thread(watch.load, [StateRow(*row) for row in claim.rows])
             self._claimed[partition] = Claimed(claim.epoch, watch, dict(claim.positions))
         return self._claimed[partition]
 

@@ -15,6 +15,7 @@ import structlog
 
 from drift.segments import dimensions
 from evaluators.run import Suite
+from schemas.dead_letter import DeadLetter
 from schemas.errors import InvalidRecord
 from schemas.session import SessionClosed, SessionMember
 from schemas.settings import SessionSettings, Topics
@@ -106,7 +107,8 @@ class SessionEvaluation:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
 
     async def _work(self, batch: Batch) -> None:
-        letters, outgoing = [], []
+        letters: list[DeadLetter] = []
+        outgoing: list[Outgoing] = []
         for record in batch.records:
             try:
                 closed = SessionClosed.from_bytes(record.value or b"")

@@ -153,8 +153,8 @@ def _chunks(records: list[Any], most: int) -> Iterator[list[Any]]:
         yield chunk
 
 
-def _as_message(tp: TP, chunk: Iterable[Any], generation: int, seeks: int) -> ConsumerMessage:
-    records = list(chunk)
+def _as_message(tp: TP, chunk: Iterable[Any], generation: int, seeks: Any) -> ConsumerMessage:
+    records: Any = list(chunk)
     last = records[-1]
     return ConsumerMessage(
         last.topic,
@@ -162,7 +162,7 @@ def _as_message(tp: TP, chunk: Iterable[Any], generation: int, seeks: int) -> Co
         last.offset,
         last.timestamp / 1000.0,
         last.timestamp_type,
-        (),
+        [],
         seeks,
         records,
         None,
