@@ -19,7 +19,7 @@ from ..base import DeferredBase, Environment, Identity
 from ..protocol import Answer, Context, Failure, Skip, Target, Verdict
 from .cut import bounded
 from .errors import BudgetExceeded, JudgeError
-from .prompt import PROMPT_VERSION
+from .prompt import PROMPT_VERSION, Brief
 from .rubric import TEXT_NAMES, Rubric, load_rubric
 from .runtime import Judgement, JudgeRuntime, Question
 from .texts import is_truncated, texts
@@ -64,6 +64,7 @@ class LlmJudge(DeferredBase[LlmJudgeOptions]):
     def __init__(self, identity: Identity, options: LlmJudgeOptions, environment: Environment) -> None:
         super().__init__(identity, options, environment)
         self.rubrics = _rubrics(options, environment)
+        self.brief = Brief(self.rubrics)
         self.inputs = tuple(n for n in TEXT_NAMES if any(n in rubric.inputs for rubric in self.rubrics))
         wanted = {name for rubric in self.rubrics for name in (*rubric.inputs, *rubric.optional)}
         self.shown = tuple(name for name in TEXT_NAMES if name in wanted)
@@ -114,7 +115,7 @@ class LlmJudge(DeferredBase[LlmJudgeOptions]):
             name: view.fields[name] for name in TEXT_NAMES if isinstance(view.fields.get(name), str)
         }
         try:
-            judgement = await runtime.ask(Question(self.rubrics, shown, self.model, self.temperature), deadline_s)
+            judgement = await runtime.ask(Question(self.brief, shown, self.model, self.temperature), deadline_s)
         except BudgetExceeded:
             return [Skip("budget", decision) for decision in self.decisions]
         except JudgeError as error:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
+from schemas.ids import plain_digest
+
 from .fence import fenced
 from .rubric import Rubric, Scale
 
@@ -29,13 +31,26 @@ For each criterion give first a `reason` of one or two short sentences that poin
 `verdict`. Answer with one JSON object and nothing else."""
 
 
-def messages(rubrics: Sequence[Rubric], texts: Mapping[str, str]) -> list[dict[str, str]]:
+class Brief:
+    """What a judge is told of its criteria, worked out once: `system` message, `response_format`, and a `digest` that is
+    equal where they are."""
+
+    __slots__ = ("digest", "response_format", "rubrics", "system")
+
+    def __init__(self, rubrics: Sequence[Rubric]) -> None:
+        self.rubrics = tuple(rubrics)
+        self.system = instructions(rubrics)
+        self.response_format = response_format(rubrics)
+        self.digest = plain_digest([PROMPT_VERSION, [rubric.digest for rubric in rubrics]])
+
+
+def messages(brief: Brief, texts: Mapping[str, str]) -> list[dict[str, str]]:
     """System and user message; every call has a code word of its own."""
     code = token_hex(8)
     shown = "\n\n".join(fenced(name, text, code) for name, text in texts.items() if text)
-    asked = ", ".join(rubric.name for rubric in rubrics)
+    asked = ", ".join(rubric.name for rubric in brief.rubrics)
     user = f"The code word of this call is {code}.\n\n{shown}\n\nGive your verdict by the criteria: {asked}."
-    return [{"role": "system", "content": instructions(rubrics)}, {"role": "user", "content": user}]
+    return [{"role": "system", "content": brief.system}, {"role": "user", "content": user}]
 
 
 def correction(conversation: list[dict[str, str]], answer: str, problem: str) -> list[dict[str, str]]:

@@ -24,7 +24,13 @@ from .retry import Deadline, retry_after_s, with_retries
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from openai._types import RequestOptions
 
+PATH = "chat/completions"
+OPTIONS: RequestOptions = {
+    "headers": {"Content-Type": "application/json"},
+    "security": {"bearer_auth": True},  # the default would send an administrator's key where the environment has one
+}
 NO_KEY = "none"  # for local servers; the client insists on one
 RETRYABLE = frozenset((408, 409, 429))
 LOGGED_ONCE = frozenset((401, 403, 404))
@@ -43,10 +49,10 @@ class Prompt:
     response_format: Mapping[str, Any]
     temperature: float | None
 
-    def request(self) -> dict[str, Any]:
-        """The arguments of a chat completion; some models refuse any temperature, so that None leaves it out."""
+    def to_bytes(self) -> bytes:
+        """The body of the request; some models refuse any temperature, so that None leaves it out."""
         body = {"model": self.model, "messages": self.messages, "response_format": self.response_format}
-        return body if self.temperature is None else {**body, "temperature": self.temperature}
+        return orjson.dumps(body if self.temperature is None else {**body, "temperature": self.temperature})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class Provider:
         self.attempts: Counter[str] = Counter()
         """Attempts by outcome: `ok` or the error type."""
         self._client: AsyncOpenAI | None = None
+        self._url = ""  # whole, because the client parses and joins a relative one for every call
         self._said: set[int] = set()
 
     async def complete(self, prompt: Prompt, deadline: Deadline) -> Completion:
@@ -106,13 +113,17 @@ class Provider:
 
     async def _send(self, prompt: Prompt, timeout_s: float) -> Completion:
         import openai
+        from httpx2 import Response
 
         if self._client is None:
             self._client = _client(self.settings)
+            self._url = f"{self._client.base_url}{PATH}"
         try:
             async with asyncio.timeout(timeout_s):  # of the whole answer; aiohttp's own are of one read each
-                raw = await self._client.chat.completions.with_raw_response.create(**prompt.request())
-                body = raw.http_response.content
+                # The typed `create` walks every parameter's type hints: half of the time of a call.
+                response = await self._client.post(
+                    self._url, cast_to=Response, content=prompt.to_bytes(), options=OPTIONS
+                )
         except TimeoutError:
             raise AttemptFailed("APITimeoutError", f"no answer within {timeout_s:.1f} s", retryable=True) from None
         except openai.APIStatusError as error:
@@ -123,7 +134,7 @@ class Provider:
             raise AttemptFailed("APIConnectionError", told, retryable=True) from None
         except openai.OpenAIError as error:
             raise AttemptFailed(type(error).__name__, str(error)[:MAX_MESSAGE_CHARS], retryable=False) from None
-        return _completion(body, prompt.model)
+        return _completion(response.content, prompt.model)
 
     def _refused(self, error: Any) -> AttemptFailed:
         status: int = error.status_code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -19,10 +18,9 @@ from .cache import CachedJudgement, CachedVerdict, InFlight, MemoryCache, Verdic
 from .cost import Tokens, cost_usd, price_of
 from .errors import BudgetExceeded, JudgeError
 from .parse import Given, Unparsable, parsed
-from .prompt import PROMPT_VERSION, correction, messages, response_format
+from .prompt import Brief, correction, messages
 from .provider import Completion, Prompt, Provider, refuse
 from .retry import Deadline
-from .rubric import Rubric
 
 CHARS_PER_TOKEN = 4  # rough, for the estimate that the budget reserves
 ESTIMATED_OUTPUT_TOKENS = 120
@@ -34,16 +32,15 @@ log = structlog.get_logger(__name__)
 class Question:
     """What is asked of the judge in one call."""
 
-    rubrics: tuple[Rubric, ...]
-    texts: Mapping[str, str]
+    brief: Brief
+    texts: dict[str, str]
     model: str
     temperature: float | None
 
     @property
     def key(self) -> str:
         """Equal for questions that one answer serves."""
-        rubrics = [rubric.digest for rubric in self.rubrics]
-        return plain_digest([PROMPT_VERSION, rubrics, dict(self.texts), self.model, self.temperature])
+        return plain_digest([self.brief.digest, self.texts, self.model, self.temperature])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,7 @@ class JudgeRuntime:
         await self.provider.close()
 
     async def _asked(self, question: Question, key: str, deadline: Deadline) -> Judgement:
-        conversation = messages(question.rubrics, question.texts)
+        conversation = messages(question.brief, question.texts)
         estimate = self._estimate_usd(question, conversation)
         admission = await self.budget.admit(key, estimate)
         if admission is None:
@@ -135,15 +132,14 @@ class JudgeRuntime:
         self, question: Question, conversation: list[dict[str, str]], deadline: Deadline, spent: _Spending, share: float
     ) -> Judgement:
         begun = perf_counter()
-        shape = response_format(question.rubrics)
         for corrected in (False, True):
             completion = await self.provider.complete(
-                Prompt(question.model, conversation, shape, question.temperature), deadline
+                Prompt(question.model, conversation, question.brief.response_format, question.temperature), deadline
             )
             spent.add(completion)
             refuse(completion)
             try:
-                given = parsed(completion.content, question.rubrics)
+                given = parsed(completion.content, question.brief.rubrics)
             except Unparsable as problem:
                 if corrected:
                     broken = completion.finish_reason == "length"
@@ -162,7 +158,7 @@ class JudgeRuntime:
 
     def _estimate_usd(self, question: Question, conversation: list[dict[str, str]]) -> float:
         chars = sum(len(message["content"]) for message in conversation)
-        tokens = Tokens(chars // CHARS_PER_TOKEN, ESTIMATED_OUTPUT_TOKENS * len(question.rubrics))
+        tokens = Tokens(chars // CHARS_PER_TOKEN, ESTIMATED_OUTPUT_TOKENS * len(question.brief.rubrics))
         return cost_usd(tokens, price_of(question.model, self.prices)) or 0.0
 
     async def _cached(self, key: str) -> CachedJudgement | None:
