@@ -1,6 +1,7 @@
 """Command line: ``python -m streams.devbroker --port 9092 --data DIR``.
 
-Prints one line ``ready HOST:PORT`` when clients may come; SIGTERM and SIGINT stop it cleanly. Exit code 2: see stderr.
+Prints one line ``ready HOST:PORT`` when clients may come; SIGTERM and SIGINT stop it cleanly. Exit code 2:
+it was told something impossible; 3: its data are damaged. Standard error says what.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import signal
 import sys
 from pathlib import Path
 
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, Fatal
 from streams.devbroker.server import DevBroker
 from streams.devbroker.settings import DevBrokerSettings
 
-EXIT_CONFIG = 2
+EXIT_CONFIG, EXIT_FATAL = 2, 3
 
 
 def main() -> int:
@@ -27,9 +28,9 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
             runner.run(_serve(DevBroker(options.data, options.port, settings)))
-    except ConfigError as error:
+    except (ConfigError, Fatal) as error:
         print(f"error: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FATAL
     return 0
 
 

@@ -34,6 +34,7 @@ class Broker:
     Raises
     ------
     ConfigError : another broker has the directory.
+    Fatal : its journal is damaged.
     """
 
     def __init__(self, folder: Path, settings: DevBrokerSettings) -> None:
@@ -95,7 +96,6 @@ class Broker:
                 self.offsets.restore(kind, *fields)
             elif kind == "producers":
                 self._next_producer_id = fields[0]
-        self.topics.remove_strays()
         self._journal.rewrite(self._snapshot())
 
     def _snapshot(self) -> chain:

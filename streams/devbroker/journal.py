@@ -13,6 +13,8 @@ from pathlib import Path
 
 import orjson
 
+from schemas.errors import Fatal
+
 FORMAT = "evalstream-devbroker-1"
 REWRITE_SLACK_BYTES = 4 << 20  # the file is rewritten when it is this much over twice its last compact size
 
@@ -28,18 +30,26 @@ class Journal:
         self._size = self._compact_size = 0
 
     def replay(self) -> list[list]:
-        """Open the file and return its events; a torn tail is cut."""
+        """Open the file and return its events; a last line that is torn is cut.
+
+        Raises
+        ------
+        Fatal : a line before the last is damaged, so that what follows it may mean something else.
+        """
         content = self._path.read_bytes() if self._path.exists() else b""
-        events, good = [], 0
-        for line in content.splitlines(keepends=True):
-            event = _decode(line)
-            if event is None:
-                log.warning("%s: cut %d bytes of a torn tail", self._path, len(content) - good)
-                break
-            events.append(event)
-            good += len(line)
+        lines = content.splitlines(keepends=True)
+        events = [_decode(line) for line in lines]
+        good = len(content)
+        if lines and events[-1] is None:
+            good -= len(lines[-1])
+            events.pop()
+            log.warning("%s: cut %d bytes of a torn tail", self._path, len(content) - good)
+        if None in events:
+            raise Fatal(
+                f"{self._path}: line {events.index(None) + 1} is damaged; restore the file or remove the directory"
+            )
         self._open(good)
-        return [event for event in events if event[0] != FORMAT]
+        return [event for event in events if event is not None and event[0] != FORMAT]
 
     def write(self, *event: object) -> None:
         """Append one event: a kind, and fields that JSON can carry."""

@@ -49,6 +49,7 @@ class DevBroker:
         Raises
         ------
         ConfigError : another broker has the folder, or another process the port.
+        Fatal : what is in the folder is damaged.
         """
         broker = Broker(self._folder, self._settings)
         loop = asyncio.get_running_loop()

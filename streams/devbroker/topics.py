@@ -123,13 +123,6 @@ class Topics:
                 ("start", topic.name, log.partition, log.start_offset) for log in topic.logs if log.start_offset
             )
 
-    def remove_strays(self) -> None:
-        """Delete the folders that no topic owns: a delete was cut short."""
-        owned = {topic.folder for topic in self}
-        for folder in self._folder.iterdir() if self._folder.exists() else ():
-            if folder not in owned:
-                shutil.rmtree(folder)
-
     def _add(self, number: int, name: str, partitions: int, config: TopicConfig) -> Topic:
         folder = self._folder / f"{number}-{name}"
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, Fatal
 from streams.devbroker.broker import Broker
 from streams.devbroker.files import OpenFiles
 from streams.devbroker.journal import Journal
@@ -34,6 +34,21 @@ def test_a_torn_line_is_cut_at_any_byte(tmp_path):
         assert again.replay() == [["topic", "first"]]
         again.write("topic", "third")
         assert Journal(path).replay() == [["topic", "first"], ["topic", "third"]]
+
+
+def test_damage_before_the_last_line_is_fatal_and_touches_nothing(tmp_path):
+    broker = Broker(tmp_path, SETTINGS)
+    for name in ("first", "second", "third"):
+        broker.topics.create(name, 1, {}).logs[0].append(batch([b"x"]))
+    crash(broker)
+    path = tmp_path / "journal"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"second"', b'"sec0nd"', 1))
+    with pytest.raises(Fatal, match="line 4 is damaged"):
+        Journal(path).replay()
+    path.write_bytes(content)
+    broker = Broker(tmp_path, SETTINGS)
+    assert [topic.logs[0].end_offset for topic in broker.topics] == [1, 1, 1]
 
 
 def test_a_full_disk_does_not_tear_the_journal(tmp_path, file_size_limit):
