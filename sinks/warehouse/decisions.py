@@ -24,13 +24,8 @@ from .tables import request_decisions, requests, scores, traces
 _RANK = "CASE {0}.status WHEN 'scored' THEN 2 WHEN 'failed' THEN 1 ELSE 0 END"
 _KEY = "trace_id, evaluator, evaluator_version, target_id, target_digest"
 _SETS = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in scores.c if not c.primary_key)
-WRITE_SCORE = insert_sql(
-    scores,
-    f"ON CONFLICT ({_KEY}) DO UPDATE SET {_SETS} WHERE {_RANK.format('excluded')} > {_RANK.format('scores')}",
-)
-WRITE_HUMAN_SCORE = insert_sql(
-    scores, f"ON CONFLICT ({_KEY}) DO UPDATE SET {_SETS} WHERE excluded.event_time > scores.event_time"
-)
+BETTER_SCORE = f"ON CONFLICT ({_KEY}) DO UPDATE SET {_SETS} WHERE {_RANK.format('excluded')} > {_RANK.format('scores')}"
+LATER_SCORE = f"ON CONFLICT ({_KEY}) DO UPDATE SET {_SETS} WHERE excluded.event_time > scores.event_time"
 _ANSWERED = (
     "DELETE FROM request_decisions WHERE trace_id = ? AND evaluator = ? AND evaluator_version = ? "
     "AND target_id = ? AND target_digest = ?"
@@ -96,7 +91,7 @@ class Decisions(Part):
             (score_row(self.database, score, now, measured=False) for score in given), key=lambda row: row[:5]
         )
         with self.database.write() as connection:
-            self.database.many(connection, WRITE_HUMAN_SCORE, rows)
+            self.database.many(connection, insert_sql(scores, LATER_SCORE), rows)
 
     def restate(self, trace_ids: Sequence[str], sources: Sequence[Source]) -> list[TraceDecisions]:
         """What exactly these sources decided about these traces: to be emitted again after a crash."""
@@ -131,7 +126,7 @@ class Decisions(Part):
             ledger.stored.update(_standing(connection, ids))
             ledger.in_flight.update(_in_flight(connection, ids))
             kept = [ledger.enter(d) for d in decisions]
-            ledger.write(connection, WRITE_SCORE)
+            ledger.write(connection, BETTER_SCORE)
             if answered:
                 _forget(self.database, connection, answered)
             advance(self.database, connection, positions)

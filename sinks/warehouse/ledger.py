@@ -15,7 +15,7 @@ from schemas.source import Source
 from .database import Database, insert_sql
 from .records import TraceDecisions
 from .rows import Row, score_row, source_row
-from .tables import request_decisions, requests, sessions, traces
+from .tables import request_decisions, requests, scores, sessions, traces
 from .types import json_text
 
 Subject = tuple[str, str]
@@ -63,9 +63,9 @@ class Ledger:
             self._changed.add(("trace", decisions.trace_id))
         return TraceDecisions(decisions.trace_id, scores, asked, decisions.passed_over)
 
-    def write(self, connection: Connection, write_score: str) -> None:
-        """Write what `enter` kept."""
-        self.database.many(connection, write_score, [self._scores[key] for key in sorted(self._scores)])
+    def write(self, connection: Connection, better: str) -> None:
+        """Write what `enter` kept; `better` is the tail of the INSERT that lets the better score stand."""
+        self.database.insert(connection, scores, better, [self._scores[key] for key in sorted(self._scores)])
         self.database.many(connection, insert_sql(requests), self._requests)
         self.database.many(connection, insert_sql(request_decisions), self._request_keys)
         self._write_subjects(connection)

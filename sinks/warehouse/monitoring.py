@@ -24,7 +24,6 @@ _CLAIM = (
     'INSERT INTO monitor_partitions ("partition", epoch) VALUES (?, 1) '
     'ON CONFLICT ("partition") DO UPDATE SET epoch = monitor_partitions.epoch + 1 RETURNING epoch'
 )
-_WRITE_STATE = insert_sql(monitor_state, replacing(monitor_state))
 _WRITE_POSITION = insert_sql(monitor_positions, replacing(monitor_positions))
 
 
@@ -80,7 +79,8 @@ class Monitoring(Part):
         with self.database.write() as connection:
             _check_owner(connection, partition, epoch)
             many = self.database.many
-            many(connection, _WRITE_STATE, [(partition, row.kind, row.key, row.state) for row in rows])
+            states = [(partition, row.kind, row.key, row.state) for row in rows]
+            self.database.insert(connection, monitor_state, replacing(monitor_state), states)
             many(connection, _WRITE_POSITION, [(partition, *place, offset) for place, offset in positions.items()])
             _write_findings(self.database, connection, drift_events, alerts)
             now = self.database.time(datetime.now(UTC))

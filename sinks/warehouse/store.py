@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from schemas.merge import merge_traces, with_digests
 from schemas.trace import Trace
 
-from .database import Database, insert_sql, replacing
+from .database import Database, replacing
 from .load import load_traces
 from .part import Part
 from .records import Stored
@@ -38,9 +38,7 @@ _COMPARED = (
 
 
 _SETS = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in traces.c if c.name not in _KEPT)
-_WRITE_TRACE = insert_sql(traces, f"ON CONFLICT (trace_id) DO UPDATE SET {_SETS}")
-_WRITE_SPAN = insert_sql(spans, replacing(spans))
-_WRITE_MESSAGE = insert_sql(messages, replacing(messages))
+_UPDATE_TRACE = f"ON CONFLICT (trace_id) DO UPDATE SET {_SETS}"
 _HIDE_SPAN = "UPDATE spans SET shown = false WHERE trace_id = ? AND span_id = ? AND digest = ?"
 
 
@@ -141,13 +139,11 @@ class _Changes:
                 self.messages.append(tools_row(merged.trace_id, digest, tool_set))
 
     def write(self, connection: Connection) -> None:
-        for sql, rows in (
-            (_WRITE_TRACE, self.traces),
-            (_HIDE_SPAN, self.hidden),
-            (_WRITE_SPAN, self.spans),
-            (_WRITE_MESSAGE, self.messages),
-        ):
-            self.database.many(connection, sql, rows)
+        database = self.database
+        database.insert(connection, traces, _UPDATE_TRACE, self.traces)
+        database.many(connection, _HIDE_SPAN, self.hidden)
+        database.insert(connection, spans, replacing(spans), self.spans)
+        database.insert(connection, messages, replacing(messages), self.messages)
 
 
 def _joined(held: Trace | None, pieces: list[Trace]) -> Trace:
