@@ -43,10 +43,12 @@ def read_part(part: Any, into: Collected) -> None:
 
 def parsed_arguments(value: Any) -> Any:
     """A call's arguments: the JSON object or array in a text, else the value itself."""
-    if isinstance(value, str):
-        parsed = parse_json(value)
-        return value if parsed is None or isinstance(parsed, str) else parsed
-    return value
+    if not isinstance(value, str):
+        return value
+    parsed = parse_json(value)
+    if isinstance(parsed, str):  # encoded twice
+        parsed = parse_json(parsed)
+    return value if parsed is None or isinstance(parsed, str) else parsed
 
 
 def _read_text(part: dict[str, Any], into: Collected) -> bool:

@@ -68,9 +68,9 @@ def read_message(raw: Any, role: str) -> list[Plain]:
     raw, role = _body(raw, role)
     collected = Collected()
     if _word(raw, "type") in _ITEM_TYPES and "role" not in raw:
-        role = "assistant"
         read_part(raw, collected)
-    elif isinstance(raw.get("parts"), list):
+        return _assembled(collected, "assistant", None)
+    if isinstance(raw.get("parts"), list):
         for part in raw["parts"]:
             read_part(part, collected)
     if role == "tool" and "parts" not in raw:

@@ -15,6 +15,7 @@ from .dialect import Draft
 _QUESTION = ("input", "text", "query", "question", "prompt", "user_input", "user_message", "message", "content", "task")
 _ANSWER = ("output", "answer", "response", "result", "final_output", "text", "content", "message", "raw")
 _ERROR = 2
+_WRAPPERS = ("inputs", "outputs", "input", "output")
 _TALKING = frozenset({"llm", "agent", "retrieval"})
 _MESSAGE_TYPES = frozenset(
     {"human", "ai", "system", "tool", "AIMessageChunk", "function_call", "function_call_output", "message", "reasoning"}
@@ -68,7 +69,7 @@ def _messages(value: Any, role: str, names: tuple[str, ...], kind: SpanKind) -> 
         return [value]
     for name in ("messages", "input", "choices", "output", "generations", "contents", "update"):
         inner = value.get(name)
-        if name == "generations" and inner:
+        if name == "generations" and isinstance(inner, list):
             inner = [g.get("message", g.get("text")) for g in _flatten(inner) if isinstance(g, dict)]
         if name == "choices" and isinstance(inner, list):
             inner = [
@@ -82,6 +83,11 @@ def _messages(value: Any, role: str, names: tuple[str, ...], kind: SpanKind) -> 
         if isinstance(inner, list) and inner and all(_is_message(item) for item in inner):
             said = value.get("instructions", value.get("system"))
             return ([{"role": "system", "content": said}] if isinstance(said, str) and said else []) + inner
+    for name in _WRAPPERS:
+        if isinstance(value.get(name), dict):
+            found = _messages(value[name], role, names, kind)
+            if found is not None:
+                return found
     if value.keys() == {"args", "kwargs"}:
         return _messages_of_call(value, role, names, kind)
     if kind in _TALKING:
@@ -133,6 +139,7 @@ def _about_call(draft: Draft, kind: SpanKind, given: Any, gave: Any) -> None:
     """What a raw request and response say about a model call beside its messages."""
     named = draft.fields.pop("model_name", None)
     if kind != "llm":
+        draft.offer("request_model", named)
         return
     if isinstance(given, dict):
         draft.offer("request_model", given.get("model"))

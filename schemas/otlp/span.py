@@ -54,7 +54,7 @@ def _read(raw: RawSpan, hasher: Hasher, book: MessageBook) -> Span:
         _give_back(draft, _TOKENS)
     fields["error_type"] = _error_type(draft, status)
     fields["time_to_first_token_s"] = _seconds(draft.fields.get("time_to_first_token_s"))
-    fields["documents"] = tuple(draft.fields.get("documents") or ())
+    fields["documents"] = _documents(draft.fields.get("documents"))
     fields["attributes"] = _attributes(draft)
     return _span(draft, hasher, kind, fields)
 
@@ -146,6 +146,11 @@ def _attributes(draft: Draft) -> dict[str, Any]:
     if raw.end_ns < raw.start_ns:
         found["otel.end_before_start"] = raw.end_ns
     return found
+
+
+def _documents(value: Any) -> tuple[Any, ...]:
+    found = parse_json(value, value) if isinstance(value, str) else value
+    return tuple(found) if isinstance(found, list) else () if found is None else (found,)
 
 
 def _error_type(draft: Draft, status: Status) -> str | None:

@@ -37,7 +37,8 @@ def _arguments(value: Any) -> Any:
 
 
 def _unwrapped(value: Any) -> Any:
-    """Arguments out of a decorator's ``{"args": [], "kwargs": {…}}`` or LangChain's ``{"input_str", "inputs", …}``."""
+    """Arguments out of a decorator's ``{"args": [], "kwargs": {…}}`` or LangChain's ``{"input_str", "inputs", …}``, or
+    CrewAI's ``{"calling": {"arguments": …}}``."""
     if not isinstance(value, dict):
         return value
     if isinstance(value.get("args"), list) and isinstance(value.get("kwargs"), dict):
@@ -46,6 +47,9 @@ def _unwrapped(value: Any) -> Any:
             return kwargs
         if not kwargs and isinstance(args, list) and len(args) == 1 and isinstance(args[0], dict):
             return args[0]
+    calling = value.get("calling")
+    if isinstance(calling, dict) and "arguments" in calling:
+        return calling["arguments"]
     if "input_str" in value and isinstance(value.get("inputs"), dict):
         return value["inputs"]
     if "input_str" in value:

@@ -13,9 +13,8 @@ from .mlflow import MLFLOW
 from .openinference import OPENINFERENCE
 from .openllmetry import OPENLLMETRY
 from .pydantic_ai import PYDANTIC_AI
-from .strands import STRANDS
 
-DIALECTS: tuple[Dialect, ...] = (MLFLOW, PYDANTIC_AI, STRANDS, ADK, LITELLM, GENAI, OPENLLMETRY, OPENINFERENCE)
+DIALECTS: tuple[Dialect, ...] = (MLFLOW, PYDANTIC_AI, ADK, LITELLM, GENAI, OPENLLMETRY, OPENINFERENCE)
 
 
 def dialects_of(raw: RawSpan) -> Iterator[Dialect]:

@@ -64,12 +64,6 @@ def _drop_chunks(draft: Draft) -> None:
         draft.attributes[OUTPUTS] = whole or messages
 
 
-def _drop_framework(draft: Draft) -> None:
-    """The framework's own name is no provider."""
-    if draft.attributes.get("gen_ai.system") == "gcp.vertex.agent":
-        del draft.attributes["gen_ai.system"]
-
-
 def _taken(draft: Draft, name: str) -> dict[str, Any]:
     said = draft.attributes.pop(name, None)
     found = parse_json(said) if isinstance(said, str) else said
@@ -88,5 +82,5 @@ ADK = Dialect(
         "result": (RESULT,),
         "session_id": ("gcp.vertex.agent.session_id",),
     },
-    before=(_read_call, _read_tool, _drop_chunks, _drop_framework),
+    before=(_read_call, _read_tool, _drop_chunks),
 )

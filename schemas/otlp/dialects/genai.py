@@ -5,9 +5,20 @@ Source: open-telemetry/semantic-conventions, ``docs/gen-ai``. Content in span ev
 
 from __future__ import annotations
 
-from ..dialect import Dialect
+from ..dialect import Dialect, Draft
 from ..words import OPERATIONS
 from .genai_events import read_events
+
+# Written where the provider should stand, by frameworks that do not know it.
+_FRAMEWORKS = frozenset({"strands-agents", "gcp.vertex.agent", "crewai", "langchain", "langgraph", "agno", "autogen"})
+
+
+def _drop_framework(draft: Draft) -> None:
+    for name in ("gen_ai.provider.name", "gen_ai.system"):
+        said = draft.attributes.get(name)
+        if isinstance(said, str) and said.lower() in _FRAMEWORKS:
+            del draft.attributes[name]
+
 
 GENAI = Dialect(
     name="genai",
@@ -42,6 +53,8 @@ GENAI = Dialect(
         "tool_call_id": ("gen_ai.tool.call.id",),
         "arguments": ("gen_ai.tool.call.arguments",),
         "result": ("gen_ai.tool.call.result",),
+        "input": ("gen_ai.prompt",),
+        "output": ("gen_ai.completion",),
         "documents": ("gen_ai.retrieval.documents",),
         "session_id": ("gen_ai.conversation.id", "session.id"),
         "user_id": ("user.id", "enduser.id"),
@@ -53,5 +66,6 @@ GENAI = Dialect(
             "gen_ai.server.time_to_first_token",
         ),
     },
+    before=(_drop_framework,),
     after=(read_events,),
 )

@@ -90,6 +90,9 @@ def _read_choice(draft: Draft, body: dict[str, Any]) -> None:
 
 def _message(body: dict[str, Any], role: str) -> dict[str, Any]:
     content = body.get("content")
+    whole = parse_json(content) if isinstance(content, str) and content[:1] == "{" else None
+    if isinstance(whole, dict) and "role" in whole:
+        content = whole
     if isinstance(content, dict) and ("content" in content or "tool_calls" in content or "role" in content):
         return {"role": role, **content}
     raw: dict[str, Any] = {name: body[name] for name in ("role", "name", "tool_calls", "tool_call_id") if name in body}

@@ -53,7 +53,7 @@ def _read_chunks(draft: Draft) -> None:
             delta = choice["delta"] if isinstance(choice.get("delta"), dict) else {}
             if isinstance(delta.get("content"), str):
                 texts.append(delta["content"])
-            for part in delta.get("tool_calls") or []:
+            for part in delta["tool_calls"] if isinstance(delta.get("tool_calls"), list) else []:
                 _join_call(calls, part)
             if choice.get("finish_reason"):
                 reasons.append(choice["finish_reason"])

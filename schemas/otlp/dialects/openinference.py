@@ -14,6 +14,7 @@ from ..flat import take_groups
 INPUTS, OUTPUTS, TOOLS = "llm.input_messages", "llm.output_messages", "llm.tools"
 PROMPTS, CHOICES = "llm.prompts", "llm.choices"
 RETRIEVED, RERANKED = "retrieval.documents", "reranker.output_documents"
+_GENERATED = frozenset("0123456789abcdef-")
 _PREFIXES = frozenset({INPUTS, OUTPUTS, TOOLS, PROMPTS, CHOICES, RETRIEVED, RERANKED})
 
 
@@ -53,7 +54,8 @@ def _read_parameters(draft: Draft) -> None:
             draft.offer("response_model", parameters.get("model"))
         elif parameters.get("model") or parameters.get("model_name"):
             draft.offer("request_model", parameters.get("model") or parameters["model_name"])
-        elif "base_url" in parameters and named:
+        elif named:
+            # Who leaves the model out of the parameters writes the one asked for here (OpenAI's agents, Agno, LiteLLM).
             draft.offer("request_model", draft.fields.pop("model_name"))
 
 
@@ -73,6 +75,8 @@ def _read_first_token(draft: Draft) -> None:
 
 def _name_agent(draft: Draft) -> None:
     if draft.kind == "agent":
+        node = draft.attributes.get("graph.node.id")
+        draft.offer("agent_name", node if isinstance(node, str) and not _GENERATED.issuperset(node) else None)
         draft.offer("agent_name", draft.raw.name)
 
 
@@ -147,7 +151,7 @@ OPENINFERENCE = Dialect(
         "cached_input_tokens": ("llm.token_count.prompt_details.cache_read",),
         "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
         "prompt_version": ("llm.prompt_template.version",),
-        "agent_name": ("agent.name",),
+        "agent_name": ("agent.name", "graph.node.name"),
         "tool_name": ("tool.name", "tool_call.function.name"),
         "tool_call_id": ("tool_call.id", "tool.id"),
         "arguments": ("tool_call.function.arguments",),

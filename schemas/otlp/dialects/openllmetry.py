@@ -21,7 +21,7 @@ def _read_flattened(draft: Draft) -> None:
     if PROMPT in groups and not draft.inputs and "inputs" not in draft.fields:
         draft.inputs, _ = draft.book.add(groups[PROMPT], "user")
     if COMPLETION in groups:
-        _read_completion(draft, [item for item in groups[COMPLETION] if isinstance(item, dict)])
+        _read_completion(draft, [_without_quotes(item) for item in groups[COMPLETION] if isinstance(item, dict)])
     if FUNCTIONS in groups:
         draft.offer("tool_definitions", groups[FUNCTIONS])
 
@@ -41,6 +41,11 @@ def _read_completion(draft: Draft, items: list[dict[str, Any]]) -> None:
     if not draft.outputs and "outputs" not in draft.fields:
         draft.outputs, reasons = draft.book.add(items, "assistant")
         draft.reasons += reasons
+
+
+def _without_quotes(item: dict[str, Any]) -> dict[str, Any]:
+    """LangChain's empty content arrives encoded as JSON: two quotes."""
+    return {**item, "content": ""} if item.get("content") == '""' else item
 
 
 def _says_something(draft: Draft, digest: str) -> bool:
