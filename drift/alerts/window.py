@@ -19,6 +19,7 @@ from schemas.settings import AlertRule
 
 TIME_BUCKETS = 30
 COUNT_BUCKETS = 30
+NO_BINS: Bins = {}  # shared, never written: thirty empty dictionaries a window would be a third of its size
 Added = Literal["late", "same_bucket", "new_bucket"]
 
 
@@ -33,7 +34,7 @@ class Bucket:
         self.total = 0.0
         self.first = math.inf
         self.last = -math.inf
-        self.bins: Bins = {}
+        self.bins = NO_BINS
 
 
 class Window:
@@ -115,12 +116,12 @@ class Window:
 
     def encode(self) -> list[Any]:
         """Only what the rule needs: times for count windows, bins for quantiles."""
-        found = self._buckets.items()
+        found, newest = self._buckets.items(), self._newest or 0
         rows: list[list[Any]]
         if self._rule.window_s is not None:
-            rows = [[index, b.count, b.weight, b.total] for index, b in found]
+            rows = [[newest - index, b.count, b.weight, b.total] for index, b in found]
         else:
-            rows = [[index, b.count, b.weight, b.total, b.first, b.last] for index, b in found]
+            rows = [[newest - index, b.count, b.weight, b.total, b.first, b.last] for index, b in found]
         if self._rule.statistic == "quantile":
             rows = [[*row, sorted(b.bins.items())] for row, b in zip(rows, self._buckets.values(), strict=True)]
         return [self._seen, self._newest, _finite(self.since), _finite(self.until), rows]
@@ -129,12 +130,12 @@ class Window:
         self._seen, self._newest, since, until, rows = state
         self.since = math.inf if since is None else since
         self.until = -math.inf if until is None else until
-        for index, count, weight, total, *rest in rows:
-            bucket = self._buckets[index] = Bucket()
+        for age, count, weight, total, *rest in rows:
+            bucket = self._buckets[(self._newest or 0) - age] = Bucket()
             bucket.count, bucket.weight, bucket.total = count, weight, total
             if self._rule.window_s is None:
                 bucket.first, bucket.last, *rest = rest
-            bucket.bins = dict(rest[0]) if rest else {}
+            bucket.bins = dict(rest[0]) if rest else NO_BINS
         self._fold()
 
     def _is_late(self, index: int, newest: int) -> bool:
@@ -163,6 +164,8 @@ class Window:
             bucket.last = max(bucket.last, at)
         if rule.statistic == "quantile":
             key = quantile.bin_of(x)
+            if bucket.bins is NO_BINS:
+                bucket.bins = {}
             bucket.bins[key] = bucket.bins.get(key, 0.0) + weight
 
     def _fold(self) -> None:
@@ -175,6 +178,8 @@ class Window:
                 weight += bucket.weight
                 total += bucket.total
                 if bucket.bins:
+                    if closed.bins is NO_BINS:
+                        closed.bins = {}
                     quantile.add(closed.bins, bucket.bins)
         closed.count, closed.weight, closed.total = count, weight, total
         self._closed = closed
