@@ -36,6 +36,7 @@ SECRETS_ONLY_FROM_ENVIRONMENT = (
     ("judge", "api_key"),
 )
 MAX_DOCUMENT_BYTES = 4 * 2**20
+_PLACED = re2.compile(r"([a-z_]+)\[(\d+)\]\.([a-z_]+): (.*)")
 _VARIABLE = re2.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Path_ = tuple[str | int, ...]
@@ -110,6 +111,10 @@ def first_error(error: ValidationError, source: SourceMap, prefix: Path_ = ()) -
     problem = error.errors(include_url=False)[0]
     path = prefix + tuple(problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
+    placed = _PLACED.match(message) if problem["type"] == "value_error" else None
+    if placed:  # said by a validator of the whole section, which knows the place and not the line
+        path += (placed.group(1), int(placed.group(2)), placed.group(3))
+        message = placed.group(4)
     if problem["type"] == "extra_forbidden":
         message = "unknown key; see docs/configuration.md"
     elif (
