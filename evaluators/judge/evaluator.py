@@ -15,7 +15,7 @@ from schemas.score import TargetKind
 from schemas.settings import Section
 from schemas.trace import SpanKind
 
-from ..base import DeferredBase, Environment, Identity
+from ..base import DeferredBase, Environment, Identity, target_id
 from ..protocol import Answer, Context, Failure, Skip, Target, Verdict
 from .cut import bounded
 from .errors import BudgetExceeded, JudgeError
@@ -95,7 +95,7 @@ class LlmJudge(DeferredBase[LlmJudgeOptions]):
 
     def view(self, target: Target) -> View | Skip | None:
         """The texts that the rubrics ask for; None when a needed one does not exist, a skip when it was cut away."""
-        key = f"judge texts, {self.context}, {target.span.span_id if target.span is not None else ''}"
+        key = f"judge texts, {target_id(target)}, {self.context}"
         found = target.once(key, lambda _: texts(target, self.context))
         if any(not found[name].strip() for name in self.inputs):
             return Skip("truncated") if is_truncated(target) else None

@@ -33,7 +33,7 @@ OPTIONS: RequestOptions = {
 }
 NO_KEY = "none"  # for local servers; the client insists on one
 RETRYABLE = frozenset((408, 409, 429))
-LOGGED_ONCE = frozenset((401, 403, 404))
+LOGGED_ONCE = frozenset((400, 401, 403, 404))
 KEEPALIVE_S = 60.0
 MAX_MESSAGE_CHARS = 500
 

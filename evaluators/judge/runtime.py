@@ -198,7 +198,7 @@ def require_judge(settings: Settings) -> None:
 
     Raises
     ------
-    ConfigError : there is neither a key nor another endpoint, or a budget that no price can be held against.
+    ConfigError : there is neither a key nor another endpoint, the endpoint is no URL, or there is a budget that no price can be held against.
     """
     judge: JudgeSettings = settings.judge
     if judge.api_key is None and judge.base_url is None:
@@ -206,6 +206,8 @@ def require_judge(settings: Settings) -> None:
             "LLM judges need a key or an endpoint: set OPENAI_API_KEY, or OPENAI_BASE_URL for another server",
             path="judge",
         )
+    if judge.base_url is not None and not judge.base_url.startswith(("http://", "https://")):
+        raise ConfigError(f"must begin with http:// or https://, got {judge.base_url!r}", path="judge.base_url")
     if judge.budget.max_cost_usd is None:
         return
     judges = [entry for entry in settings.evaluators if entry.enabled and entry.type == "llm_judge"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evaluators.judge.parse import Given, Unparsable, parsed
 from evaluators.judge.rubric import Rubric
@@ -86,6 +90,24 @@ def test_nothing_is_guessed(content):
 def test_scores_off_the_scale(verdict):
     with pytest.raises(Unparsable):
         parsed(answer(verdict, name="grade"), [SCORE])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+shapes = st.fixed_dictionaries({}, optional={"quality": json_values, "verdict": json_values, "reason": json_values})
+
+
+@given(st.text(st.characters()) | shapes.map(json.dumps))
+def test_any_answer_is_a_valid_verdict_or_unparsable(content):
+    for rubric in (CHOICE, SCORE):
+        try:
+            [found] = parsed(content, [rubric])
+        except Unparsable:
+            continue
+        rubric.outcome(found.verdict)
 
 
 def test_a_missing_criterion_is_no_answer_to_the_others_either():

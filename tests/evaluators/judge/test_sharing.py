@@ -13,7 +13,7 @@ from evaluators.judge.runtime import require_judge
 from evaluators.protocol import Failure, Skip, Verdict
 from schemas.errors import ConfigError
 from schemas.settings import BudgetSettings, Settings
-from tests.evaluators.judge.talk import make_judge, ready, settings_for, simple
+from tests.evaluators.judge.talk import make_judge, ready, settings_for, simple, until
 
 PRICES = {"*": {"input_per_mtok": 1000.0, "output_per_mtok": 1000.0}}
 
@@ -81,6 +81,21 @@ async def test_who_gives_up_does_not_end_the_call_for_those_with_more_time(serve
     assert failed.error_type == "DeadlineExceeded"
     assert isinstance(scored, Verdict)
     assert up.most_in_flight == 1
+
+
+async def test_who_is_cancelled_leaves_nothing_behind(server):
+    async with server(latency_s=5) as up:
+        judge = make_judge(settings_for(up.base_url, PRICES), rubric="faithfulness")
+        async with ready(judge) as shared:
+            asking = asyncio.create_task(judge.judge([judge.view(simple(f"Answer {i}.")) for i in range(5)], 10))
+            await until(lambda: up.in_flight == 5)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await until(lambda: up.in_flight == 0)
+            assert shared.judge.provider.limiter.in_flight == 0
+            assert shared.judge.budget.reserved_usd == pytest.approx(0)
+            assert shared.judge.budget.spent_usd > 0  # the provider may well have begun to count
 
 
 async def test_a_cache_of_another_kind_is_used_and_its_failure_is_a_miss(server):
@@ -175,6 +190,8 @@ def test_judges_need_a_key_or_an_endpoint_and_a_budget_needs_a_price():
         require_judge(Settings())
     require_judge(Settings.model_validate({"judge": {"api_key": "k"}}))
     require_judge(Settings.model_validate({"judge": {"base_url": "http://127.0.0.1:1/v1"}}))
+    with pytest.raises(ConfigError, match="http://"):
+        require_judge(Settings.model_validate({"judge": {"base_url": "localhost:8000/v1"}}))
     budget = {"judge": {"api_key": "k", "model": "m-1", "budget": {"max_cost_usd": 1}}}
     with pytest.raises(ConfigError, match="m-1"):
         require_judge(Settings.model_validate(budget))
