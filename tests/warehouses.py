@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,17 +25,31 @@ POSTGRES_VARIABLE = "EVALSTREAM_TEST_POSTGRES"
 POSTGRES_DEFAULT = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 
 
+@contextmanager
+def postgres_databases() -> Iterator[Callable[[], str]]:
+    """Makes empty databases on the test server, and drops them at the end; skips without a server."""
+    server = make_url(os.environ.get(POSTGRES_VARIABLE, POSTGRES_DEFAULT))
+    names: list[str] = []
+
+    def make() -> str:
+        name = f"evalstream_test_{uuid.uuid4().hex[:12]}"
+        try:
+            _administer(server, f"CREATE DATABASE {name}")
+        except (SQLAlchemyError, ImportError) as error:
+            pytest.skip(f"no PostgreSQL at {server.render_as_string()}: {str(error).splitlines()[0]}")
+        names.append(name)
+        return server.set(database=name).render_as_string(hide_password=False)
+
+    yield make
+    for name in names:
+        _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of an empty database, dropped at the end."""
-    server = make_url(os.environ.get(POSTGRES_VARIABLE, POSTGRES_DEFAULT))
-    name = f"evalstream_test_{uuid.uuid4().hex[:12]}"
-    try:
-        _administer(server, f"CREATE DATABASE {name}")
-    except (SQLAlchemyError, ImportError) as error:
-        pytest.skip(f"no PostgreSQL at {server.render_as_string()}: {str(error).splitlines()[0]}")
-    yield server.set(database=name).render_as_string(hide_password=False)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres_databases() as make:
+        yield make()
 
 
 @pytest.fixture(scope="session")
