@@ -16,7 +16,7 @@ from datetime import datetime
 import orjson
 
 from drift.alerts.state import Overlay
-from drift.alerts.watch import Watch
+from drift.alerts.watch import Heartbeat, Watch
 from drift.detectors import build_banks
 from drift.protocol import Detection, DetectorBank, StateRow
 from drift.segments import OTHER
@@ -232,14 +232,14 @@ class Monitor:
         return self._known.get(key) or self._know(segment)
 
     def _know(self, segment: Segment) -> _Known:
-        watches = []
+        watches: list[Watch] = []
         for rule in self._rules:
             if rule.evaluator != segment.evaluator:
                 continue
             if rule.dimension == segment.dimension:
-                watches.append(Watch(rule, segment, self._settings, heartbeat=False))
+                watches.append(Watch(rule, segment, self._settings))
             elif segment.dimension is None:
-                watches.append(Watch(rule, segment, self._settings, heartbeat=True))
+                watches.append(Heartbeat(rule, segment, self._settings))
         return self._known.setdefault(segment.key, _Known(segment, watches))
 
     def _detect(self, batch: Sequence[Measurement], dropped: Counter[str]) -> list[DriftEvent]:

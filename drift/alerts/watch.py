@@ -23,21 +23,16 @@ from schemas.measurement import Measurement, Segment
 from schemas.settings import AlertRule, MonitorSettings
 
 FORMAT = 1
+LATEST_S = 253402300799.0  # the last second that a datetime can hold
 
 
 class Watch:
-    """A rule in a segment.
+    """A rule in a segment. `changed`: its state is not stored yet."""
 
-    Parameters
-    ----------
-    heartbeat : watch only whether scores arrive and whether they are current; for the evaluator alone, under a rule
-        that watches each value of a dimension.
-    """
+    __slots__ = ("_settings", "_windowed", "changed", "cycle", "rule", "segment", "window")
 
-    __slots__ = ("_settings", "_windowed", "changed", "cycle", "heartbeat", "rule", "segment", "window")
-
-    def __init__(self, rule: AlertRule, segment: Segment, settings: MonitorSettings, *, heartbeat: bool) -> None:
-        self.rule, self.segment, self.heartbeat = rule, segment, heartbeat
+    def __init__(self, rule: AlertRule, segment: Segment, settings: MonitorSettings) -> None:
+        self.rule, self.segment = rule, segment
         self._settings = settings
         self._windowed = _windowed(rule.statistic, rule.window_s, rule.window_count)
         self.window = Window(rule, settings.allowed_lateness_s)
@@ -52,7 +47,7 @@ class Watch:
             cycle.heard_at = now
             self.changed = True
             overlay = None if overlay == "NO_DATA" else overlay
-        x = None if self.heartbeat else reading(rule, measurement)
+        x = self._reading(measurement)
         new_level = cycle.level
         if x is not None:
             added = self.window.add(at, 1.0 / measurement.inclusion_probability, x)
@@ -61,7 +56,7 @@ class Watch:
                 dropped["late"] += 1
             else:
                 new_level = self._level(self.window.value(), better=added == "new_bucket")
-        elif overlay == cycle.overlay:
+        elif overlay == cycle.overlay and cycle.told == cycle.shown:
             return None
         if overlay == "STALE" and new_level != cycle.level:
             overlay = None
@@ -79,7 +74,7 @@ class Watch:
         if caught_up and overlay is None:
             if cycle.heard_at is not None and rule.no_data_after_s and now - cycle.heard_at >= rule.no_data_after_s:
                 overlay = "NO_DATA"
-            elif rule.statistic == "count" and not self.heartbeat:
+            elif rule.statistic == "count":
                 end = max(self.window.until, now - self._settings.allowed_lateness_s)
                 value = self.window.count_at(end)
                 new_level = cycle.level if value is None else level(rule, value, cycle.level)
@@ -88,17 +83,19 @@ class Watch:
         return self._again(now)
 
     def encode(self) -> bytes:
-        window = None if self.heartbeat else self.window.encode()
-        return orjson.dumps([FORMAT, self._windowed, self.cycle.encode(), window])
+        return orjson.dumps([FORMAT, self._windowed, self.cycle.encode(), self.window.encode()])
 
     def decode(self, data: bytes) -> None:
         """Take up stored state. A window of a rule that was since given another one starts afresh."""
         version, windowed, cycle, window = orjson.loads(data)
         self.cycle.decode(cycle)
         self.window = Window(self.rule, self._settings.allowed_lateness_s)
-        if version == FORMAT and windowed == self._windowed and window is not None:
+        if version == FORMAT and windowed == self._windowed:
             self.window.decode(window)
         self.changed = False
+
+    def _reading(self, measurement: Measurement) -> float | None:
+        return reading(self.rule, measurement)
 
     def _level(self, value: float | None, *, better: bool) -> Any:
         rule, window = self.rule, self.window
@@ -178,6 +175,23 @@ class Watch:
         return f"{measure(rule)} of {where} {verb} {value:.3g} ({bound}{self.window.count()} traces)"
 
 
+class Heartbeat(Watch):
+    """Watches only whether scores arrive and are current: for the evaluator alone, under a rule on a dimension."""
+
+    __slots__ = ()
+
+    def decode(self, data: bytes) -> None:
+        super().decode(data)
+        self.window = Window(self.rule, self._settings.allowed_lateness_s)
+        self.cycle.level = "OK"  # a level that it was left with was of another rule: before it had a dimension
+
+    def _reading(self, measurement: Measurement) -> float | None:
+        return None
+
+    def _is_recent(self, now: float) -> bool:
+        return True
+
+
 def _verb(state: str, before: str, reason: str, *, falls: bool) -> str:
     if reason == "renotify":
         return "is still"
@@ -195,7 +209,7 @@ def _windowed(statistic: str, window_s: float | None, window_count: int | None) 
 
 
 def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(min(max(seconds, 0.0), LATEST_S), UTC)
 
 
 def _lasting(seconds: float) -> str:

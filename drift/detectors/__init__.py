@@ -16,6 +16,8 @@ from drift.protocol import DetectorBank
 from schemas.errors import ConfigError
 from schemas.settings import DetectorSettings, Section
 
+RESERVED = ("segment", "monitor")  # kinds of the monitor's own state rows
+
 
 class DetectorType(NamedTuple):
     """A kind of detector: `build(kind, options, evaluators)` makes a bank."""
@@ -48,6 +50,8 @@ def build_banks(
         place, kind = f"{path}[{index}]", detector.name or detector.type
         if detector.type not in by_name:
             raise ConfigError(f"no detector {detector.type!r}; there are {', '.join(by_name)}", path=f"{place}.type")
+        if kind in RESERVED:
+            raise ConfigError(f"no detector can be called {kind!r}", path=f"{place}.name")
         if any(bank.kind == kind for bank in banks):
             raise ConfigError(f"two detectors are called {kind!r}; give one a name", path=f"{place}.name")
         found = by_name[detector.type]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -153,6 +155,24 @@ def test_a_wrong_inclusion_probability_is_counted() -> None:
     assert monitor().update(bad, now=at(9)).dropped == {"inclusion_probability": 4}
 
 
+def test_two_detectors_of_one_type_have_names() -> None:
+    detectors = (
+        DetectorSettings(type="adwin", name="quick", options={"delta": 0.05}),
+        DetectorSettings(type="adwin", evaluators=("another",)),
+    )
+    events = monitor(rules=[], detectors=detectors).update(verdicts([(600, 0.9), (200, 0.3)]), now=at(900)).drift_events
+    assert {e.detector for e in events} == {"quick"}
+
+
+def test_event_times_at_the_ends_of_the_calendar_are_survived() -> None:
+    ends = [datetime.min.replace(tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)]
+    for moment in ends:
+        rule = AlertRule(name="r", evaluator="polite", window_s=60, critical=0.5, min_samples=1)
+        stream = [one(i, passed=False).model_copy(update={"event_time": moment}) for i in range(3)]
+        (alert,) = monitor(rules=[rule]).update(stream, now=at(10)).alerts
+        assert alert.to_bytes()
+
+
 def test_rows_of_other_rules_and_detectors_are_ignored() -> None:
     watch = monitor([StateRow("rule:gone", BASE.key, b"?"), StateRow("gone", BASE.key, b"?")])
     assert watch.update([one(1)], now=at(2)).alerts == []
@@ -177,9 +197,17 @@ def test_a_damaged_detector_row_begins_afresh_and_is_counted() -> None:
         ([DetectorSettings(type="adwin", options={"delta": 3})], "monitor.detectors[0].options.delta"),
         ([DetectorSettings(type="adwin", options={"alpha": 3})], "monitor.detectors[0].options.alpha"),
         ([DetectorSettings(type="adwin"), DetectorSettings(type="adwin")], "monitor.detectors[1].name"),
+        ([DetectorSettings(type="adwin", name="segment")], "monitor.detectors[0].name"),
     ],
 )
 def test_a_wrong_detector_is_a_config_error(detectors: list[DetectorSettings], path: str) -> None:
     with pytest.raises(ConfigError) as error:
         monitor(detectors=tuple(detectors))
     assert error.value.path == path
+
+
+def test_heavy_libraries_are_not_imported_with_the_module() -> None:
+    heavy = "{'numpy', 'sklearn', 'river', 'scipy'} & set(sys.modules)"
+    code = f"import sys, drift.monitor, drift.segments; sys.exit(str({heavy}) if {heavy} else 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -395,3 +395,21 @@ def test_the_sequence_goes_on_when_a_rule_changes() -> None:
     changed = watching(rule(window_s=60))
     changed.load(first.dirty())
     assert [(a.state, a.sequence) for a in fed(changed, passes("+" * 10, 100))] == [("OK", 2)]
+
+
+def test_a_rule_that_gets_a_dimension_lets_go_of_what_it_had_raised() -> None:
+    first = watching(rule())
+    fed(first, passes("-" * 10))
+    changed = watching(rule(dimension="tool"))
+    changed.load(first.dirty())
+    assert states(fed(changed, passes("+", 20))) == [("OK", "OK")]
+    assert fed(changed, passes("+-" * 10, 30)) == []
+
+
+def test_a_rule_without_no_data_any_more_leaves_that_state() -> None:
+    first = watching(rule(no_data_after_s=60))
+    first.tick(now=at(0), caught_up=True)
+    assert [a.state for a in first.tick(now=at(60), caught_up=True).alerts] == ["NO_DATA"]
+    changed = watching(rule())
+    changed.load(first.dirty())
+    assert [a.state for a in changed.tick(now=at(61), caught_up=True).alerts] == ["OK"]
