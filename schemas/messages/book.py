@@ -8,6 +8,7 @@ import orjson
 
 from ..ids import Hasher
 from ..trace import Message, ToolCall
+from .parsing import parse_json
 from .shapes import Plain, finish_reason_of, flat, plain, read_message
 from .tools import read_tool_definitions
 
@@ -23,7 +24,7 @@ class MessageBook:
         self.messages: dict[str, Message] = {}
         self.tool_sets: dict[str, tuple[dict[str, Any], ...]] = {}
         self._hasher = hasher
-        self._read: dict[tuple[str, bytes], tuple[str, ...]] = {}
+        self._read: dict[tuple[str, bytes], tuple[tuple[str, ...], str | None]] = {}
         self._lists: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._tools: dict[str | bytes, str | None] = {}
 
@@ -35,6 +36,19 @@ class MessageBook:
                 known = self._lists[role, raw] = self._add(raw, role)
             return known
         return self._add(raw, role)
+
+    def add_system(self, raw: Any) -> tuple[str, ...]:
+        """Read system instructions: text, messages, or parts without a role, which are one message."""
+        key = ("instructions", raw) if isinstance(raw, str) else None
+        if key is not None and key in self._lists:
+            return self._lists[key][0]
+        parsed = parse_json(raw) if isinstance(raw, str) else raw
+        if isinstance(parsed, list) and not any(isinstance(item, dict) and "role" in item for item in parsed):
+            parsed = [{"role": "system", "parts": parsed}]
+        found = self._add(raw if parsed is None else parsed, "system")
+        if key is not None:
+            self._lists[key] = found
+        return found[0]
 
     def put(self, message: Plain) -> str:
         """Hold a plain message; its digest."""
@@ -62,15 +76,16 @@ class MessageBook:
         digests: list[str] = []
         reasons: list[str] = []
         for item in flat(raw):
-            digests += self._one(item, role)
-            reason = finish_reason_of(item)
+            found, reason = self._one(item, role)
+            digests += found
             if reason:
                 reasons.append(reason)
         return tuple(digests), tuple(reasons)
 
-    def _one(self, item: Any, role: str) -> tuple[str, ...]:
+    def _one(self, item: Any, role: str) -> tuple[tuple[str, ...], str | None]:
         key = (role, orjson.dumps(item, option=orjson.OPT_NON_STR_KEYS))
         found = self._read.get(key)
         if found is None:
-            found = self._read[key] = tuple(self.put(message) for message in read_message(item, role))
+            digests = tuple(self.put(message) for message in read_message(item, role))
+            found = self._read[key] = (digests, finish_reason_of(item))
         return found

@@ -88,7 +88,7 @@ def _conversation(draft: Draft) -> dict[str, Any]:
         read, said = book.add(fields["outputs"], "assistant")
         outputs, reasons = read + outputs, said + reasons
     if "system" in fields:
-        system = _system(draft, fields["system"])
+        system = book.add_system(fields["system"])
         inputs = system + inputs if system and inputs[: len(system)] != system else inputs
     if len(outputs) > len(inputs) > 0 and outputs[: len(inputs)] == inputs:
         outputs = outputs[len(inputs) :]
@@ -100,14 +100,6 @@ def _conversation(draft: Draft) -> dict[str, Any]:
         if "finish_reasons" in fields
         else finish_reasons(reasons),
     }
-
-
-def _system(draft: Draft, value: Any) -> tuple[str, ...]:
-    """System instructions as one system message."""
-    parsed = parse_json(value) if isinstance(value, str) else value
-    if isinstance(parsed, list) and not any(isinstance(item, dict) and "role" in item for item in parsed):
-        return draft.book.add([{"role": "system", "parts": parsed}], "system")[0]
-    return draft.book.add(value if parsed is None else parsed, "system")[0]
 
 
 def _usage(draft: Draft) -> Usage | None:

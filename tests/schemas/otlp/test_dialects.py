@@ -1,79 +1,15 @@
-"""Shapes that dialects have and the recordings do not, or not alone."""
+"""Dialects, and variants of them that the recordings do not have."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import orjson
 import pytest
 
-from schemas.otlp import decode
 from schemas.otlp.dialects import DIALECTS
 from schemas.otlp.words import FINISH_REASONS, finish_reasons
-from schemas.trace import Span, Trace
-from tests.schemas.recorded import HASHER, whole
-
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-PARIS = {"city": "Paris"}
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, bool):
-        return {"boolValue": value}
-    if isinstance(value, int):
-        return {"intValue": str(value)}
-    if isinstance(value, float):
-        return {"doubleValue": value}
-    if isinstance(value, list):
-        return {"arrayValue": {"values": [_value(item) for item in value]}}
-    return {"stringValue": value if isinstance(value, str) else json.dumps(value)}
-
-
-def _pairs(attributes: dict[str, Any]) -> list[Any]:
-    return [{"key": key, "value": _value(value)} for key, value in attributes.items()]
-
-
-def read(*spans: dict[str, Any], **attributes: Any) -> Trace:
-    """A trace of spans, each a dict of attributes with ``_name``, ``_parent``, ``_events``, ``_dropped``, ``_status``."""
-    made = []
-    for i, span in enumerate(spans or (attributes,), start=1):
-        made.append(
-            {
-                "traceId": TRACE,
-                "spanId": f"{i:016x}",
-                "parentSpanId": f"{span['_parent']:016x}" if "_parent" in span else "",
-                "name": span.get("_name", "s"),
-                "startTimeUnixNano": str(1_700_000_000_000_000_000 + i * 1_000_000),
-                "endTimeUnixNano": str(1_700_000_001_000_000_000),
-                "attributes": _pairs({k: v for k, v in span.items() if not k.startswith("_")}),
-                "events": [
-                    {"name": name, "timeUnixNano": "1700000000500000000", "attributes": _pairs(said)}
-                    for name, said in span.get("_events", ())
-                ],
-                "droppedAttributesCount": span.get("_dropped", 0),
-                "status": {"code": span.get("_status", 0)},
-            }
-        )
-    return whole(decode(orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": made}]}]}), HASHER))
-
-
-def one(_name: str = "s", **attributes: Any) -> tuple[Trace, Span]:
-    trace = read({"_name": _name, **{k.replace("__", "."): v for k, v in attributes.items()}})
-    return trace, trace.spans[0]
-
-
-def span_of(attributes: dict[str, Any]) -> tuple[Trace, Span]:
-    trace = read(attributes)
-    return trace, trace.spans[0]
-
-
-def said(trace: Trace, span: Span) -> list[tuple[str, str]]:
-    return [(m.role, m.content) for m in (*trace.inputs(span), *trace.outputs(span))]
-
-
-CHAT = {"gen_ai.operation.name": "chat"}
-TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "t"}
+from tests.schemas.otlp.spans import CHAT, PARIS, PARTS_CALL, TOOL, read, said, span_of
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.name)
@@ -103,146 +39,6 @@ def test_a_table_names_an_attribute_once(dialect: Any) -> None:
 def test_finish_reasons(given: Any, expected: tuple[str, ...]) -> None:
     assert finish_reasons(given) == expected
     assert set(expected) <= set(FINISH_REASONS)
-
-
-PARTS_CALL = {"role": "assistant", "parts": [{"type": "tool_call", "id": "c", "name": "f", "arguments": PARIS}]}
-CALLS = {
-    "genai": PARTS_CALL,
-    "genai, arguments as text": {
-        "role": "assistant",
-        "parts": [{"type": "tool_call", "id": "c", "name": "f", "arguments": '{"city": "Paris"}'}],
-    },
-    "openai": {
-        "role": "assistant",
-        "content": None,
-        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"city":"Paris"}'}}],
-    },
-    "openai responses": {
-        "type": "function_call",
-        "id": "fc_1",
-        "call_id": "c",
-        "name": "f",
-        "arguments": '{"city":"Paris"}',
-    },
-    "anthropic": {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "f", "input": PARIS}]},
-    "bedrock": {"role": "assistant", "content": [{"toolUse": {"toolUseId": "c", "name": "f", "input": PARIS}}]},
-    "google": {"role": "model", "parts": [{"function_call": {"id": "c", "name": "f", "args": PARIS}}]},
-    "google, camel case": {"role": "model", "parts": [{"functionCall": {"id": "c", "name": "f", "args": PARIS}}]},
-    "langchain": {
-        "type": "ai",
-        "content": "",
-        "tool_calls": [{"name": "f", "args": PARIS, "id": "c", "type": "tool_call"}],
-    },
-    "langchain, data": {
-        "type": "ai",
-        "data": {"content": "", "type": "ai", "tool_calls": [{"name": "f", "args": PARIS, "id": "c"}]},
-    },
-    "langchain, constructor": {
-        "lc": 1,
-        "id": ["langchain", "schema", "messages", "AIMessage"],
-        "kwargs": {"content": "", "type": "ai", "tool_calls": [{"name": "f", "args": PARIS, "id": "c"}]},
-    },
-    "vercel": {
-        "role": "assistant",
-        "content": [{"type": "tool-call", "toolCallId": "c", "toolName": "f", "input": PARIS}],
-    },
-}
-
-
-@pytest.mark.parametrize("shape", CALLS)
-def test_a_call_of_every_shape_is_one_message(shape: str) -> None:
-    trace, span = span_of({**CHAT, "gen_ai.output.messages": json.dumps([CALLS[shape]])})
-    reference, wanted = span_of({**CHAT, "gen_ai.output.messages": json.dumps([PARTS_CALL])})
-    assert list(trace.outputs(span)) == list(reference.outputs(wanted))
-    (call,) = next(trace.outputs(span)).tool_calls
-    assert (call.id, call.name, call.arguments) == ("c", "f", PARIS)
-
-
-RESULTS = {
-    "genai": {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": "21"}]},
-    "pydantic-ai": {"role": "user", "parts": [{"type": "tool_call_response", "id": "c", "result": "21"}]},
-    "adk": {"role": "user", "parts": [{"type": "tool_call_response", "id": "c", "response": {"result": "21"}}]},
-    "litellm": {"role": "tool", "parts": [{"type": "text", "content": "21"}], "tool_call_id": "c"},
-    "openai": {"role": "tool", "content": "21", "tool_call_id": "c"},
-    "openai, blocks": {"role": "tool", "content": [{"type": "text", "text": "21"}], "tool_call_id": "c"},
-    "openai responses": {"type": "function_call_output", "call_id": "c", "output": "21"},
-    "anthropic": {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "21"}]}]},
-    "bedrock": {"role": "user", "content": [{"toolResult": {"toolUseId": "c", "content": [{"text": "21"}]}}]},
-    "bedrock, as tool": {"role": "tool", "content": [{"toolResult": {"toolUseId": "c", "content": [{"text": "21"}]}}]},
-    "google": {"role": "user", "parts": [{"function_response": {"id": "c", "response": {"result": "21"}}}]},
-    "langchain": {"type": "tool", "data": {"content": "21", "type": "tool", "tool_call_id": "c"}},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("shape", RESULTS)
-def test_a_result_of_every_shape_is_one_message(shape: str) -> None:
-    trace, span = span_of({**CHAT, "gen_ai.input.messages": json.dumps([RESULTS[shape]])})
-    (message,) = trace.inputs(span)
-    assert (message.role, message.content, message.tool_call_id) == ("tool", "21", "c")
-
-
-@pytest.mark.parametrize(
-    ("received", "expected"),
-    [
-        ('{"city": "Paris"}', '{"city": "Paris"}'),
-        ('{"city": "Par', '{"city": "Par'),
-        ("plain", "plain"),
-        ("", None),
-        ("[]", "[]"),
-        ('{"result": "plain"}', "plain"),
-        ('{"result": {"a": 1}}', {"a": 1}),
-        ('{"result": "x", "ok": true}', '{"result": "x", "ok": true}'),
-        ('[{"text": "a"}, {"text": "b"}]', "a\nb"),
-        ('[{"type": "text", "text": "a"}]', "a"),
-        ('[{"text": "a", "other": 1}]', '[{"text": "a", "other": 1}]'),
-        ('[{"json": {"a": 1}}]', {"a": 1}),
-        ('{"content": [{"type": "text", "text": "a"}], "isError": false}', "a"),
-        ('{"type": "tool", "data": {"content": "a", "tool_call_id": "c"}}', "a"),
-        ('{"lc": 1, "id": ["ToolMessage"], "kwargs": {"content": "a", "tool_call_id": "c"}}', "a"),
-        ('{"output": {"lc": 1, "kwargs": {"content": "a", "tool_call_id": "c"}}, "kwargs": {}}', "a"),
-        ('"encoded twice"', "encoded twice"),
-        ("Error: upstream timeout", "Error: upstream timeout"),
-    ],
-)
-def test_envelopes_of_results(received: str, expected: Any) -> None:
-    _, span = span_of({**TOOL, "gen_ai.tool.call.result": received})
-    assert span.result == expected
-
-
-@pytest.mark.parametrize(
-    ("received", "expected"),
-    [
-        ('{"city": "Paris"}', PARIS),
-        ('{"city": "Par', '{"city": "Par'),
-        ('{"args": [], "kwargs": {"city": "Paris"}}', PARIS),
-        ('{"args": [{"city": "Paris"}], "kwargs": {}}', PARIS),
-        ('{"args": ["Paris"], "kwargs": {}}', {"args": ["Paris"], "kwargs": {}}),
-        ('{"args": [], "sanitize_inputs_outputs": true, "kwargs": {"city": "Paris"}}', PARIS),
-        ('{"input_str": "x", "tags": [], "inputs": {"city": "Paris"}}', PARIS),
-        ('{"input_str": "{\'city\': \'Paris\'}", "tags": []}', PARIS),
-        ("{'city': 'Paris'}", PARIS),
-        ('{"tool_string": "", "calling": {"tool_name": "t", "arguments": {"city": "Paris"}}}', PARIS),
-        ("Paris", "Paris"),
-    ],
-)
-def test_envelopes_of_arguments(received: str, expected: Any) -> None:
-    _, span = span_of({"openinference.span.kind": "TOOL", "tool.name": "t", "input.value": received})
-    assert (span.kind, span.tool_name, span.arguments) == ("tool", "t", expected)
-
-
-def test_reasoning_and_other_parts_are_kept() -> None:
-    parts = [
-        {"type": "reasoning", "content": "hm"},
-        {"type": "thinking", "thinking": "so"},
-        {"type": "text", "content": "It is."},
-        {"type": "blob", "mime_type": "image/png", "data": "aGk="},
-        {"type": "refusal", "refusal": " No."},
-    ]
-    trace, span = span_of({**CHAT, "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": parts}])})
-    (message,) = trace.outputs(span)
-    assert message.reasoning == "hm\nso"
-    assert message.content == "It is.\n No."
-    assert message.parts == (parts[3],)
 
 
 def test_system_instructions_come_first_and_once() -> None:
@@ -508,23 +304,6 @@ def test_strands_attributes_on_a_tool_span() -> None:
     )
     assert (span.arguments, span.result, span.tool_call_id, span.provider) == (PARIS, "Error: no", "c", None)
     assert span.input_messages == span.output_messages == ()
-
-
-def test_tool_definitions_of_every_shape_are_one_set() -> None:
-    schema = {"type": "object", "properties": {}}
-    shapes = [
-        [{"type": "function", "name": "f", "description": "d", "parameters": schema}],
-        [{"type": "function", "function": {"name": "f", "description": "d", "parameters": schema}}],
-        [{"name": "f", "description": "d", "input_schema": schema}],
-        [{"name": "f", "description": "d", "inputSchema": {"json": schema}}],
-        [{"toolSpec": {"name": "f", "description": "d", "inputSchema": {"json": schema}}}],
-        [{"function_declarations": [{"name": "f", "description": "d", "parameters_json_schema": schema}]}],
-        {"function_tools": [{"name": "f", "description": "d", "parameters_json_schema": schema}]},
-        [json.dumps({"name": "f", "description": "d", "parameters": json.dumps(schema)})],
-    ]
-    found = {span_of({**CHAT, "gen_ai.tool.definitions": json.dumps(shape)})[1].tool_set for shape in shapes}
-    assert len(found) == 1 and None not in found
-    assert span_of({**CHAT, "gen_ai.tool.definitions": "[]"})[1].tool_set is None
 
 
 def test_what_is_unknown_is_kept_and_what_is_known_is_not_twice() -> None:

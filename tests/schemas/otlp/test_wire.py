@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import math
 import time
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -17,34 +15,16 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from schemas.errors import InvalidRecord
 from schemas.ids import Hasher
 from schemas.otlp import decode, raw_split
-from schemas.otlp.span import UNREADABLE
 from schemas.otlp.wire import read_spans
+from tests.schemas.otlp.records import SPAN, TRACE, json_record, to_json
 from tests.schemas.recorded import (
     EXAMPLES,
     HASHER,
-    INSTRUMENTED,
     instrumented_records,
     lines,
     needs_instrumented,
     whole,
 )
-
-TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-REASONS = {"undecodable", "not_otlp", "wrong_type", "too_deep", "bad_id"}
-
-
-def _json(attributes: Any = (), **span: Any) -> bytes:
-    body = {
-        "traceId": TRACE,
-        "spanId": SPAN,
-        "name": "s",
-        "kind": 1,
-        "startTimeUnixNano": "1700000000000000000",
-        "endTimeUnixNano": "1700000001000000000",
-        "attributes": [{"key": key, "value": value} for key, value in attributes],
-        **span,
-    }
-    return orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [body]}]}]})
 
 
 def _span(data: bytes, **kwargs: Any) -> Any:
@@ -90,25 +70,6 @@ def _to_proto(value: Any) -> AnyValue:
     return AnyValue(**{names[type(value)]: value})
 
 
-def _to_json(value: Any) -> Any:
-    if value is None:
-        return {}
-    if isinstance(value, bool):
-        return {"boolValue": value}
-    if isinstance(value, int):
-        return {"intValue": str(value)}
-    if isinstance(value, float):
-        special = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        return {"doubleValue": value if math.isfinite(value) else special}
-    if isinstance(value, bytes):
-        return {"bytesValue": base64.b64encode(value).decode()}
-    if isinstance(value, list):
-        return {"arrayValue": {"values": [_to_json(item) for item in value]}}
-    if isinstance(value, dict):
-        return {"kvlistValue": {"values": [{"key": k, "value": _to_json(v)} for k, v in value.items()]}}
-    return {"stringValue": value}
-
-
 @given(attributes=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), VALUES, max_size=4))
 def test_both_encodings_come_to_the_same_span_and_digest(attributes: dict[str, Any]) -> None:
     request = ExportTraceServiceRequest()
@@ -117,7 +78,7 @@ def test_both_encodings_come_to_the_same_span_and_digest(attributes: dict[str, A
     span.start_time_unix_nano, span.end_time_unix_nano = 1700000000000000000, 1700000001000000000
     span.attributes.extend(KeyValue(key=k, value=_to_proto(v)) for k, v in attributes.items())
     of_proto = _span(request.SerializeToString())
-    of_json = _span(_json((k, _to_json(v)) for k, v in attributes.items()))
+    of_json = _span(json_record((k, to_json(v)) for k, v in attributes.items()))
     assert of_proto == of_json
     assert of_proto.digest(HASHER) == of_json.digest(HASHER)
     (again,) = (_span(part) for part in raw_split(orjson.dumps(orjson.loads(_json_of(attributes)))).values())
@@ -125,7 +86,7 @@ def test_both_encodings_come_to_the_same_span_and_digest(attributes: dict[str, A
 
 
 def _json_of(attributes: dict[str, Any]) -> bytes:
-    return _json((k, _to_json(v)) for k, v in attributes.items())
+    return json_record((k, to_json(v)) for k, v in attributes.items())
 
 
 @pytest.mark.parametrize("name", ["airline", "airline_faulty"])
@@ -168,7 +129,7 @@ def _joined(parts: dict[str, bytes]) -> bytes:
 
 
 def test_the_key_decides_the_digest() -> None:
-    span = _span(_json())
+    span = _span(json_record())
     assert span.digest(HASHER) != span.digest(Hasher(b"another"))
 
 
@@ -182,19 +143,19 @@ def test_the_key_decides_the_digest() -> None:
         (b'{"resourceLogs": []}', "not_otlp"),
         (b'{"resourceSpans": 1}', "wrong_type"),
         (b'{"resourceSpans": [1]}', "wrong_type"),
-        (_json(traceId="0" * 32), "bad_id"),
-        (_json(spanId="0" * 16), "bad_id"),
-        (_json(traceId="xyz"), "bad_id"),
-        (_json(spanId=None), "bad_id"),
-        (_json(name=1), "wrong_type"),
-        (_json(kind="LOUD"), "wrong_type"),
-        (_json(startTimeUnixNano="soon"), "wrong_type"),
-        (_json([("a", {"intValue": "1" * 5000})]), "wrong_type"),
-        (_json([("a", {"intValue": True})]), "wrong_type"),
-        (_json([("a", {"doubleValue": "much"})]), "wrong_type"),
-        (_json([("a", {"bytesValue": "%%"})]), "wrong_type"),
-        (_json([("a", {"arrayValue": {"values": 3}})]), "wrong_type"),
-        (_json([("a", 3)]), "wrong_type"),
+        (json_record(traceId="0" * 32), "bad_id"),
+        (json_record(spanId="0" * 16), "bad_id"),
+        (json_record(traceId="xyz"), "bad_id"),
+        (json_record(spanId=None), "bad_id"),
+        (json_record(name=1), "wrong_type"),
+        (json_record(kind="LOUD"), "wrong_type"),
+        (json_record(startTimeUnixNano="soon"), "wrong_type"),
+        (json_record([("a", {"intValue": "1" * 5000})]), "wrong_type"),
+        (json_record([("a", {"intValue": True})]), "wrong_type"),
+        (json_record([("a", {"doubleValue": "much"})]), "wrong_type"),
+        (json_record([("a", {"bytesValue": "%%"})]), "wrong_type"),
+        (json_record([("a", {"arrayValue": {"values": 3}})]), "wrong_type"),
+        (json_record([("a", 3)]), "wrong_type"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "\xff"}]}]}]}', "undecodable"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "\\ud800"}]}]}]}', "undecodable"),
     ],
@@ -225,7 +186,7 @@ def test_invalid_utf8_in_protobuf_is_refused() -> None:
 @pytest.mark.parametrize("depth", [45, 100, 300, 1000, 100_000])
 def test_nesting_beyond_the_limit_is_refused(depth: int) -> None:
     value = b'{"arrayValue":{"values":[' * depth + b'{"intValue":"1"}' + b"]}}" * depth
-    data = _json([("a", {"stringValue": "HERE"})]).replace(b'{"stringValue":"HERE"}', value)
+    data = json_record([("a", {"stringValue": "HERE"})]).replace(b'{"stringValue":"HERE"}', value)
     assert _reason(data) == "too_deep"
     assert _reason(b'{"resourceSpans":' + b"[" * depth + b"]" * depth + b"}") in ("too_deep", "wrong_type")
 
@@ -262,7 +223,7 @@ def test_nesting_in_protobuf() -> None:
 
 def test_deep_json_in_an_attribute_stays_text() -> None:
     deep = '{"a":' * 1000 + "1" + "}" * 1000
-    data = _json(
+    data = json_record(
         [
             ("gen_ai.operation.name", {"stringValue": "execute_tool"}),
             ("gen_ai.tool.call.arguments", {"stringValue": deep}),
@@ -277,7 +238,7 @@ def test_deep_json_in_an_attribute_stays_text() -> None:
 
 def test_times_are_clamped() -> None:
     def read(start: Any, end: Any) -> Any:
-        return whole(decode(_json(startTimeUnixNano=start, endTimeUnixNano=end), HASHER)).spans[0]
+        return whole(decode(json_record(startTimeUnixNano=start, endTimeUnixNano=end), HASHER)).spans[0]
 
     assert read("-5", 0).start.year == 1970
     assert read(str(2**64), str(2**80)).end.year < 3000
@@ -288,16 +249,18 @@ def test_times_are_clamped() -> None:
     assert read(None, None).start.year == 1970
 
 
-def test_spelling_variants_of_json() -> None:
-    camel = _span(_json([("n", {"intValue": "7"})], kind="SPAN_KIND_CLIENT", status={"code": "STATUS_CODE_ERROR"}))
-    snake = orjson.loads(_json([("n", {"int_value": 7})], kind=3, status={"code": 2}))
+def test_spelling_variants_ofjson_record() -> None:
+    camel = _span(
+        json_record([("n", {"intValue": "7"})], kind="SPAN_KIND_CLIENT", status={"code": "STATUS_CODE_ERROR"})
+    )
+    snake = orjson.loads(json_record([("n", {"int_value": 7})], kind=3, status={"code": 2}))
     span = snake["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
     for name in list(span):
         span["".join("_" + c.lower() if c.isupper() else c for c in name)] = span.pop(name)
     snake = {"resource_spans": [{"scope_spans": snake["resourceSpans"][0]["scopeSpans"]}]}
     assert _span(orjson.dumps(snake)) == camel
-    assert _span(b"  \n" + _json()) == _span(_json())
-    assert _span(b"\xef\xbb\xbf" + _json()) == _span(_json())
+    assert _span(b"  \n" + json_record()) == _span(json_record())
+    assert _span(b"\xef\xbb\xbf" + json_record()) == _span(json_record())
 
 
 def test_a_protobuf_record_that_looks_like_json_at_first() -> None:
@@ -309,9 +272,9 @@ def test_a_protobuf_record_that_looks_like_json_at_first() -> None:
 
 
 def test_a_parent_elsewhere() -> None:
-    assert _span(_json(flags=0x300, parentSpanId=SPAN[::-1])).remote_parent
-    assert not _span(_json(flags=0x100)).remote_parent
-    assert _span(_json(parentSpanId="0" * 16)).parent_id is None
+    assert _span(json_record(flags=0x300, parentSpanId=SPAN[::-1])).remote_parent
+    assert not _span(json_record(flags=0x100)).remote_parent
+    assert _span(json_record(parentSpanId="0" * 16)).parent_id is None
 
 
 def test_nothing_inside_is_no_error() -> None:
@@ -324,133 +287,7 @@ def test_ten_megabytes_take_bounded_time() -> None:
     text = orjson.dumps([message] * 10_000).decode()
     flat = [(f"llm.input_messages.{i}.message.content", {"stringValue": "y" * 900}) for i in range(10_000)]
     for attributes in ([("gen_ai.input.messages", {"stringValue": text})], flat):
-        data = _json(attributes)
+        data = json_record(attributes)
         begun = time.perf_counter()
         decode(data, HASHER)
         assert time.perf_counter() - begun < 5
-
-
-SEEDS = [_json([("gen_ai.input.messages", {"stringValue": '[{"role":"user","parts":[{"content":"hi"}]}]'})])]
-if INSTRUMENTED.is_dir():
-    SEEDS += [records[0] for records in instrumented_records().values()][::9]
-SEEDS += [next(iter(raw_split(next(lines(EXAMPLES / "airline.otlp.jsonl.gz"))).values()))]
-
-
-def _only_invalid_records(data: bytes) -> None:
-    for read in (decode, lambda d, h: raw_split(d)):
-        try:
-            found = read(data, HASHER)
-        except InvalidRecord as error:
-            assert error.reason in REASONS
-        else:
-            if read is decode:
-                for fragment in found:
-                    trace = whole([fragment])
-                    assert not any(UNREADABLE in span.attributes for span in trace.spans)
-                    assert trace.from_bytes(trace.to_bytes()) == trace
-
-
-@given(data=st.binary(max_size=300) | st.binary(max_size=300).map(lambda b: b'{"resourceSpans":' + b))
-@settings(max_examples=300, deadline=None)
-def test_random_bytes(data: bytes) -> None:
-    _only_invalid_records(data)
-
-
-@given(seed=st.sampled_from(SEEDS), data=st.data())
-@settings(max_examples=150, deadline=None)
-def test_mutated_records(seed: bytes, data: st.DataObject) -> None:
-    mutated = bytearray(seed)
-    for _ in range(data.draw(st.integers(1, 6))):
-        place = data.draw(st.integers(0, len(mutated) - 1))
-        change = data.draw(st.sampled_from(["flip", "cut", "insert", "double"]))
-        if change == "flip":
-            mutated[place] ^= data.draw(st.integers(1, 255))
-        elif change == "cut":
-            del mutated[place : place + data.draw(st.integers(1, 40))]
-        elif change == "insert":
-            mutated[place:place] = data.draw(st.binary(min_size=1, max_size=8))
-        else:
-            mutated[place:place] = mutated[place : place + 60]
-        if not mutated:
-            return
-    _only_invalid_records(bytes(mutated))
-
-
-ODD = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["role", "content", "parts", "type", "text", "tool_calls", "message", "function", "id", "name",
-                         "data", "kwargs", "lc", "messages", "choices", "output", "generations", "args", "arguments",
-                         "toolUse", "toolResult", "response", "result", "finish_reason", "usage", "update", "delta"]),
-        inner, max_size=4,
-    ),
-    max_leaves=25,
-)  # fmt: skip
-NAMES = [
-    "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
-    "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.operation.name", "gen_ai.response.finish_reasons",
-    "gen_ai.usage.input_tokens", "gen_ai.prompt.0.role", "gen_ai.prompt.0.tool_calls.0.name", "gen_ai.completion.0.content",
-    "gen_ai.completion.1.function_call.name", "llm.request.functions.0.name", "openinference.span.kind", "input.value",
-    "output.value", "llm.input_messages.0.message.role", "llm.input_messages.0.message.contents.0.message_content.type",
-    "llm.output_messages.0.message.tool_calls.0.tool_call.function.name", "llm.invocation_parameters", "metadata",
-    "llm.tools.0.tool.json_schema", "retrieval.documents.0.document.content", "traceloop.span.kind",
-    "traceloop.entity.input", "traceloop.entity.output", "mlflow.spanType", "mlflow.spanInputs", "mlflow.spanOutputs",
-    "mlflow.chat.tokenUsage", "pydantic_ai.all_messages", "final_result", "all_messages_events", "logfire.msg",
-    "model_request_parameters", "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response", "llm.openai.choices",
-    "gcp.vertex.agent.tool_response", "llm.openai.messages", "llm.openai.usage", "session.id", "error.type", "tool.name",
-]  # fmt: skip
-WORDS = st.sampled_from(
-    ["chat", "execute_tool", "invoke_agent", "LLM", "TOOL", "CHAIN", '"TOOL"', "tool", "agent", "x"]
-)
-
-
-@given(
-    attributes=st.dictionaries(st.sampled_from(NAMES), WORDS | ODD, max_size=8),
-    events=st.lists(
-        st.tuples(
-            st.sampled_from(["gen_ai.choice", "gen_ai.user.message", "gen_ai.tool.message", "exception",
-                             "gen_ai.client.inference.operation.details", "gen_ai.content.prompt", "mlflow.chunk.item.0"]),
-            st.dictionaries(
-                st.sampled_from(["content", "message", "finish_reason", "id", "gen_ai.input.messages", "tool.result",
-                                 "gen_ai.event.content", "gen_ai.prompt", "exception.type", "mlflow.chunk.value"]),
-                ODD, max_size=3,
-            ),
-        ),
-        max_size=3,
-    ),
-    as_text=st.booleans(),
-    name=st.sampled_from(["s", "raw_gen_ai_request", "agent run", "invoke_agent x"]),
-)  # fmt: skip
-@settings(max_examples=600, deadline=None)
-def test_any_value_under_any_known_name(attributes: Any, events: Any, as_text: bool, name: str) -> None:
-    def value(found: Any) -> Any:
-        if isinstance(found, str) or not as_text:
-            return _json_value(found)
-        return {"stringValue": orjson.dumps(_finite(found)).decode()}
-
-    data = _json(
-        ((key, value(found)) for key, found in attributes.items()),
-        name=name,
-        events=[
-            {"name": event, "attributes": [{"key": key, "value": value(found)} for key, found in said.items()]}
-            for event, said in events
-        ],
-    )
-    trace = whole(decode(data, HASHER))
-    assert trace.from_bytes(trace.to_bytes()) == trace
-    assert UNREADABLE not in trace.spans[0].attributes
-
-
-def _finite(found: Any) -> Any:
-    if isinstance(found, float) and not math.isfinite(found):
-        return None
-    if isinstance(found, int) and abs(found) > 2**62:
-        return 0
-    if isinstance(found, list):
-        return [_finite(item) for item in found]
-    return {k: _finite(v) for k, v in found.items()} if isinstance(found, dict) else found
-
-
-def _json_value(found: Any) -> Any:
-    return _to_json(_finite(found))
