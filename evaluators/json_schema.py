@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import orjson
 
+from .depth import TooDeep, is_deeper
+
 MAX_DEPTH = 128
 MAX_BACKTRACKS = 10_000
 MAX_CACHED = 2_048
@@ -25,10 +27,6 @@ class Problem(NamedTuple):
 
 class UnusableSchema(ValueError):
     """The schema itself is wrong, or uses what is not supported."""
-
-
-class TooDeep(ValueError):
-    """The value is nested too deeply to be validated."""
 
 
 def validator_of(schema: Any) -> Any:
@@ -57,20 +55,6 @@ def first_problem(validator: Any, value: Any) -> Problem | None:
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
         return Problem(path, error.message[:MAX_MESSAGE_CHARS])
     return None
-
-
-def is_deeper(value: Any, limit: int) -> bool:
-    """Whether `value` is nested deeper than `limit`, found without recursion."""
-    level = [value]
-    for _ in range(limit):
-        level = [child for node in level if isinstance(node, dict | list | tuple) for child in _children(node)]
-        if not level:
-            return False
-    return any(isinstance(node, dict | list | tuple) for node in level)
-
-
-def _children(node: Any) -> Any:
-    return node.values() if isinstance(node, dict) else node
 
 
 @lru_cache(maxsize=MAX_CACHED)

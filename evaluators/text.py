@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -11,7 +12,10 @@ from pydantic import Field
 from schemas.settings import Section
 from schemas.trace import Message, Span, SpanKind, Trace
 
+from .depth import TooDeep, is_deeper
 from .protocol import Target
+
+MAX_DEPTH = 200
 
 TextChoice = Literal["output", "input", "arguments", "result", "all"]
 KINDS_WITH_TEXT: dict[TextChoice, frozenset[SpanKind]] = {
@@ -49,16 +53,31 @@ def pieces(target: Target, choice: TextChoice) -> list[Piece]:
         found = list(_of_trace(target.trace, choice))
     else:
         found = list(_of_span(target.trace, target.span, choice))
-    return [piece for piece in found if piece.text]
+    return [piece._replace(text=whole_text(piece.text)) for piece in found if piece.text]
 
 
 def as_text(value: Any) -> str:
-    """A tool's arguments or result as text: text as it is, anything else as JSON."""
+    """A tool's arguments or result as text: text as it is, anything else as JSON.
+
+    Raises
+    ------
+    TooDeep
+    """
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=_plain).decode()
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=_plain).decode()
+    except orjson.JSONEncodeError:
+        if is_deeper(value, MAX_DEPTH):
+            raise TooDeep(f"nested deeper than {MAX_DEPTH} levels") from None
+        return json.dumps(value, ensure_ascii=False, default=str)  # numbers and surrogates that orjson refuses
+
+
+def whole_text(text: str) -> str:
+    """The text without lone surrogates, which no pattern engine and no database takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def final_answer_span(trace: Trace) -> Span | None:

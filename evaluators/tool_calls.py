@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from schemas.trace import Span, ToolCall, Trace
 
 from .protocol import Target
-from .text import as_text
 
 
 class Asked(NamedTuple):
@@ -115,6 +114,12 @@ def _same_call(free: list[Asked], tool: Span) -> Asked | None:
     named = [each for each in free if each.call.name == tool.tool_name]
     if not named:
         return None
-    arguments = as_text(tool.arguments)
-    exact = [each for each in named if as_text(each.call.arguments) == arguments]
+    exact = [each for each in named if _equal(each.call.arguments, tool.arguments)]
     return _latest_before(exact, tool) if exact else _latest_before(named, tool)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except RecursionError:
+        return False

@@ -6,9 +6,11 @@ from schemas.trace import Span
 
 from .protocol import Target
 
+MAX_TOKENS = 10**12
+
 
 def spans_with_usage(target: Target) -> tuple[list[Span], bool]:
-    """The spans that report usage, and whether a model call that answered reports none.
+    """The spans that report a possible usage, and whether a model call that answered reports none.
 
     Usage on a parent is only what its children do not count, so the sum over all spans counts each token once.
     """
@@ -24,4 +26,7 @@ def spans_with_usage(target: Target) -> tuple[list[Span], bool]:
 
 
 def _reports(span: Span) -> bool:
-    return span.usage is not None and (span.usage.input_tokens is not None or span.usage.output_tokens is not None)
+    if span.usage is None:
+        return False
+    counts = [count for count in (span.usage.input_tokens, span.usage.output_tokens) if count is not None]
+    return bool(counts) and all(0 <= count <= MAX_TOKENS for count in counts)

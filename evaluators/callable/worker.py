@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from hashlib import blake2b
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
@@ -28,6 +29,8 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    # A working directory on PYTHONPATH would put whatever lies there in the way of installed packages.
+    sys.path[:] = [place for place in sys.path if place and Path(place).resolve() != Path.cwd().resolve()]
     while head := requests.read(_LENGTH.size):
         _reply(replies, _serve(requests.read(_LENGTH.unpack(head)[0])))
 

@@ -78,6 +78,6 @@ def _cost(span: Span, price: Price) -> float:
     if usage is None:
         return 0.0
     read, written = usage.input_tokens or 0, usage.output_tokens or 0
-    cached = min(usage.cached_input_tokens or 0, read) if price.cached_input_per_mtok is not None else 0
+    cached = max(0, min(usage.cached_input_tokens or 0, read)) if price.cached_input_per_mtok is not None else 0
     dollars = (read - cached) * price.input_per_mtok + written * price.output_per_mtok
     return (dollars + cached * (price.cached_input_per_mtok or 0.0)) / TOKENS_PER_MTOK

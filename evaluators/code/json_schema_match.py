@@ -13,7 +13,8 @@ from schemas.score import Evidence
 from schemas.trace import SpanKind
 
 from ..base import CodeEvaluator, Environment, Identity
-from ..json_schema import TooDeep, UnusableSchema, first_problem, validator_of
+from ..depth import TooDeep
+from ..json_schema import UnusableSchema, first_problem, validator_of
 from ..protocol import Answer, Failure, Target, Verdict
 from ..text import KINDS_WITH_TEXT, Piece, TextOptions, pieces
 from .json_validity import MAX_DEPTH, is_nested_deeper, unfenced

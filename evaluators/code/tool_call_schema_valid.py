@@ -11,7 +11,8 @@ from schemas.score import Evidence, TargetKind
 from schemas.trace import Span, SpanKind
 
 from ..base import CodeEvaluator, NoOptions
-from ..json_schema import TooDeep, UnusableSchema, first_problem, validator_of
+from ..depth import TooDeep
+from ..json_schema import UnusableSchema, first_problem, validator_of
 from ..protocol import Answer, Context, Failure, Skip, Target, Verdict
 from ..tool_calls import CallIndex, by_name
 

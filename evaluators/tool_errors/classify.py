@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from ..text import whole_text
 from .envelope import envelope_sign
 from .markup import markup_sign
 from .prose import prose_sign
@@ -43,7 +44,7 @@ def _classify(value: Any, path: str, depth: int) -> ErrorSign | None:
 
 
 def _of_text(text: str, path: str, depth: int) -> ErrorSign | None:
-    stripped = text.strip()
+    stripped = whole_text(text.strip())
     if not stripped:
         return None
     if stripped[0] in '{["' and depth:

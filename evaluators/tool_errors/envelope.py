@@ -8,13 +8,18 @@ for marks that no entity has, such as ``"success": false``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+from ..depth import TooDeep
 from ..patterns import compiled
+from ..text import as_text, whole_text
 from .prose import is_failure_phrase, prose_sign
 from .sign import ErrorSign
 
 MAX_QUOTE_CHARS = 160
+MAX_CACHED_KEYS = 4_096
+MAX_WORD_CHARS = 40
 CERTAIN, LIKELY = 0.98, 0.85
 
 _NOT_LETTERS = compiled(r"[^a-z]+")
@@ -65,7 +70,7 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {}, False, 0, "none", "None", "null",
 
 def envelope_sign(value: Mapping[str, Any]) -> ErrorSign | None:
     """The sign of failure in one object, not in what it contains."""
-    fields = {_NOT_LETTERS.sub("", str(key).lower()): (str(key), item) for key, item in value.items()}
+    fields = {_letters(str(key)): (str(key), item) for key, item in value.items()}
     substance = any(name not in _ENVELOPE_KEYS and item not in _NOTHING for name, (_, item) in fields.items())
     for name, (key, item) in fields.items():
         if name in _SUCCESS_KEYS and item in (False, "false", "False") and len(fields) > 1:
@@ -86,7 +91,12 @@ def _mark(name: str, item: Any, fields: Mapping[str, tuple[str, Any]]) -> str | 
         return "error_object"
     if name in _ERROR_KEYS | _FAILURE_FLAGS and item is True:
         return "failure_envelope"
-    if name in _STATUS_KEYS and isinstance(item, str) and _NOT_LETTERS.sub("", item.lower()) in _FAILURE_WORDS:
+    if (
+        name in _STATUS_KEYS
+        and isinstance(item, str)
+        and len(item) <= MAX_WORD_CHARS
+        and _letters(item) in _FAILURE_WORDS
+    ):
         return "failure_envelope"
     if name in _CODE_KEYS and _is_http_failure(item) and (len(fields) == 1 or _says_why(fields)):
         return "http_status"
@@ -111,10 +121,21 @@ def _message_alone(value: Mapping[str, Any], fields: Mapping[str, tuple[str, Any
     if len(told) != 1 or any(name in _STATUS_KEYS | _SUCCESS_KEYS for name in fields):
         return None
     key, item = told[0]
-    if isinstance(item, str) and (is_failure_phrase(item) or prose_sign(item)):
+    if not isinstance(item, str):
+        return None
+    text = whole_text(item)
+    if is_failure_phrase(text) or prose_sign(text):
         return ErrorSign("failure_envelope", LIKELY, _quote(value), key)
     return None
 
 
+@lru_cache(maxsize=MAX_CACHED_KEYS)
+def _letters(text: str) -> str:
+    return str(_NOT_LETTERS.sub("", whole_text(text.lower())))
+
+
 def _quote(value: Mapping[str, Any]) -> str:
-    return str(dict(value))[:MAX_QUOTE_CHARS]
+    try:
+        return as_text(dict(value))[:MAX_QUOTE_CHARS]
+    except TooDeep:
+        return ""
