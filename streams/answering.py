@@ -9,9 +9,8 @@ from typing import NamedTuple
 from evaluators.deferred import DeferredRuntime
 from evaluators.judge.cost import Tokens, cost_usd, price_of
 from evaluators.judge.evaluator import LlmJudge
-from evaluators.judge.prompt import messages
+from evaluators.judge.prompt import instructions
 from evaluators.judge.runtime import CHARS_PER_TOKEN, ESTIMATED_OUTPUT_TOKENS
-from evaluators.judge.rubric import TEXT_NAMES
 from evaluators.protocol import Answer, Failure
 from evaluators.run import Suite
 from schemas.judge_request import JudgeRequest
@@ -37,9 +36,9 @@ def estimate(suite: Suite, requests: Sequence[JudgeRequest], settings: Settings)
         judge = judges.get(request.evaluator)
         if judge is None:
             continue
+        asked = len(instructions(judge.rubrics))
         for view in request.views:
-            texts = {name: text for name in TEXT_NAMES if isinstance(text := view.fields.get(name), str)}
-            chars = sum(len(message["content"]) for message in messages(judge.rubrics, texts))
+            chars = asked + sum(len(text) for text in view.fields.values() if isinstance(text, str))
             tokens = Tokens(chars // CHARS_PER_TOKEN, ESTIMATED_OUTPUT_TOKENS * len(judge.rubrics))
             price = cost_usd(tokens, price_of(judge.model, settings.prices))
             calls, read, written = calls + 1, read + tokens.input, written + tokens.output
