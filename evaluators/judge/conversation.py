@@ -49,6 +49,15 @@ def of_messages(messages: Iterable[Message]) -> list[Entry]:
     return [_entry(message) for message in messages]
 
 
+def stated_answer(trace: Trace) -> str | None:
+    """What the root says that it answered, which may be other than its model's last words; a model call says its own."""
+    root = trace.root
+    messages = list(trace.outputs(root)) if root is not None and root.kind != "llm" else []
+    if not messages or messages[-1].role != "assistant":
+        return None
+    return messages[-1].content.strip() or None
+
+
 class _Group(NamedTuple):
     """Messages that a span was given or gave, at that moment; `before` are those they are added to."""
 
@@ -77,12 +86,11 @@ def _groups(trace: Trace) -> list[_Group]:
     known = {digest: _entry(message) for digest, message in trace.messages.items()}
     groups = _spoken(trace, known)
     groups += _tools(trace, [entry for group in groups for entry in group.entries])
-    root = trace.root
-    said = [known[d] for d in root.output_messages if d in known] if root is not None else []
-    if root is not None and said and said[-1].role == "assistant" and said[-1].text.strip():
+    answer, root = stated_answer(trace), trace.root
+    if answer is not None and root is not None:
         told = {entry.text.strip() for group in groups for entry in group.entries if entry.role == "assistant"}
-        if said[-1].text.strip() not in told:  # the agent answered otherwise than its model
-            groups.append(_Group(root.end, 4, [], said[-1:]))
+        if answer not in told:  # the agent answered otherwise than its model
+            groups.append(_Group(root.end, 4, [], [Entry("assistant", answer)]))
     return groups
 
 

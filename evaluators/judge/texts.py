@@ -5,7 +5,7 @@ transcript the whole conversation with tool calls and results
 history    the same, without the answer that is judged
 goal       what the user said, all of it
 input      what the user said last before the answer; of a tool span its arguments
-output     the answer that is judged: the last words of the agent; of a tool span its result
+output     the answer that is judged: what the root gave, else the last words of the agent; of a tool span its result
 context    retrieved documents and tool results
 calls      the tool calls with their results' beginning
 tools      definitions of the tools that were available
@@ -64,7 +64,7 @@ def rendered(entries: Iterable[Entry]) -> str:
 
 
 def _texts(entries: list[Entry], traces: Sequence[Trace], span: Span | None) -> dict[TextName, str]:
-    last = _answer(entries)
+    last = _answer(entries, conversation.stated_answer(traces[-1]) if span is None else None)
     before = entries if last is None else entries[:last]
     spans = (span,) if span is not None else tuple(s for trace in traces for s in trace.spans)
     documents = [as_text(document) for s in spans if s.kind == "retrieval" for document in s.documents]
@@ -116,12 +116,13 @@ def _tool_texts(trace: Trace, span: Span, context: Context) -> dict[TextName, st
     }
 
 
-def _answer(entries: Sequence[Entry]) -> int | None:
-    """Where the agent's last words stand, unless the user spoke after them: then this has no answer yet."""
+def _answer(entries: Sequence[Entry], stated: str | None) -> int | None:
+    """Where the answer stands: what the root says it is, else the agent's last words, unless the user spoke after them."""
     for index in range(len(entries) - 1, -1, -1):
-        if entries[index].role == "user":
+        entry = entries[index]
+        if stated is None and entry.role == "user":
             return None
-        if entries[index].role == "assistant" and entries[index].text.strip():
+        if entry.role == "assistant" and (text := entry.text.strip()) and stated in (None, text):
             return index
     return None
 

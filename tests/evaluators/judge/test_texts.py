@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from evaluators.judge.cut import bounded, without_middle
@@ -11,6 +13,7 @@ from schemas.trace import Session, ToolCall
 from tests.evaluators.judge.talk import Talk, make_judge, settings_for
 from tests.schemas.recorded import by_trace, instrumented_records, needs_instrumented
 
+HAND_OVER = ToolCall(name="hand_over", arguments={}, id="c9")
 SETTINGS = settings_for("http://127.0.0.1:1/v1")
 
 
@@ -68,6 +71,36 @@ def test_tools_that_stand_in_spans_only_take_their_place_in_time():
 def test_a_user_who_was_not_answered_means_there_is_no_output():
     target = Talk().says("user", "Hi").answers("Hello.").says("user", "And now?").answers("").target()
     assert texts(target, "span")["output"] == ""
+
+
+def test_what_the_root_says_it_answered_is_the_answer():
+    talk = (
+        Talk()
+        .says("user", "Help")
+        .answers("I cannot. A colleague?")
+        .says("user", "Yes")
+        .answers("", calls=(HAND_OVER,))
+    )
+    talk.span("agent", output_messages=(talk.said[1],))
+    trace = talk.trace()
+    root = trace.by_id["s2"].model_copy(update={"start": trace.start - timedelta(seconds=1)})
+    spans = tuple(span.model_copy(update={"parent_id": "s2"}) for span in trace.spans[:2])
+    found = texts(Target(trace.model_copy(update={"spans": (*spans, root)})), "span")
+    assert found["output"] == "I cannot. A colleague?"
+    assert found["history"] == "[1] USER\n| Help"
+    assert found["transcript"].endswith("[4] CALL hand_over\n| {}")
+
+
+def test_an_answer_that_is_not_the_models_own_words_closes_the_conversation():
+    talk = Talk().says("user", "Help").answers("draft")
+    final = talk.message("assistant", "The checked answer.")
+    talk.span("agent", output_messages=(final,))
+    trace = talk.trace()
+    root = trace.by_id["s1"].model_copy(update={"start": trace.start - timedelta(seconds=1)})
+    child = trace.by_id["s0"].model_copy(update={"parent_id": "s1"})
+    found = texts(Target(trace.model_copy(update={"spans": (child, root)})), "span")
+    assert found["output"] == "The checked answer."
+    assert found["history"].endswith("| draft")
 
 
 def test_a_retrieval_is_context():
