@@ -7,8 +7,10 @@ without the key can confirm a guess. Digests stay, for they are from before. Doi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from schemas.ids import Hasher
 from schemas.settings import RedactionSettings
@@ -19,8 +21,6 @@ from .redaction.text import TextRedactor
 
 SPAN_FIELDS = ("name", "status_message", "attributes", "arguments", "result", "documents", "events")
 MESSAGE_FIELDS = ("content", "reasoning", "parts", "tool_calls", "name")
-
-Swap = Callable[[str], str]
 
 
 class Redactor:
@@ -35,6 +35,7 @@ class Redactor:
         rules = [rule for name in settings.presets for rule in PRESETS[name]]
         rules += [Rule(rule.name.upper(), rule.pattern) for rule in settings.rules]
         self._texts = TextRedactor(rules, hasher)
+        self._has_own_rules = bool(settings.rules)
 
     def text(self, text: str) -> str:
         """One text."""
@@ -47,7 +48,7 @@ class Redactor:
     def trace(self, trace: Trace) -> Trace:
         """The trace without the values; what was found stands in the spans' `findings`. The same object when there is
         nothing to find."""
-        work = _Work(self._texts)
+        work = _Work(self._texts, look_closely=self._has_own_rules)
         messages, of_messages = self._messages(trace, work)
         spans = tuple(self._span(span, work, of_messages.get(span.span_id, ())) for span in trace.spans)
         changed: dict[str, Any] = {}
@@ -57,7 +58,7 @@ class Redactor:
             changed["messages"] = {**trace.messages, **messages}
         for name in ("tool_sets", "resource", "user_id", "session_id"):
             old = getattr(trace, name)
-            new = work.value(old)
+            new = work.whole(old)
             if new is not old:
                 changed[name] = new
         return trace.model_copy(update=changed) if changed else trace
@@ -89,8 +90,8 @@ class Redactor:
 class _Work:
     """One trace: equal texts are looked at once."""
 
-    def __init__(self, texts: TextRedactor) -> None:
-        self._texts = texts
+    def __init__(self, texts: TextRedactor, *, look_closely: bool) -> None:
+        self._texts, self._look_closely = texts, look_closely
         self._known: dict[str, tuple[str, Counter[str]]] = {}
         self._found: Counter[str] = Counter()
 
@@ -103,12 +104,18 @@ class _Work:
             if not old:
                 continue
             self._found = Counter()
-            new = self.value(old)
+            new = self.whole(old)
             if new is not old:
                 changed[name] = new
             path = ".".join(part for part in (prefix, name) if part)
             findings += [Finding(kind=kind, path=path, count=n) for kind, n in sorted(self._found.items())]
         return (record.model_copy(update=changed) if changed else record), findings
+
+    def whole(self, value: Any) -> Any:
+        """As `value`; of the shipped rules most values meet none, and one look at all of it tells."""
+        if isinstance(value, str) or self._look_closely:
+            return self.value(value)
+        return self.value(value) if self._texts.may_be_in(_document(value)) else value
 
     def value(self, value: Any) -> Any:
         """Any JSON value, or a record's part; the same object when nothing in it changes."""
@@ -137,3 +144,19 @@ class _Work:
             known = self._known[text] = (text if new == text else new, found)
         self._found += known[1]
         return known[0] if known[0] != text else text
+
+
+def _document(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default=_parts_of, option=orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:  # nested too deeply, or a lone surrogate: let the walk decide
+        return b"someone@example.com"
+
+
+def _parts_of(value: Any) -> Any:
+    """For orjson: what of a record is looked at."""
+    if isinstance(value, ToolCall):
+        return value.arguments
+    if hasattr(value, "attributes"):
+        return value.attributes
+    return None
