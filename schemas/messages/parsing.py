@@ -55,4 +55,7 @@ def parse_python(text: str, default: Any = None) -> Any:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return default
-    return found if storable(found) else default
+    if not storable(found):
+        return default
+    # Tuples, other keys than text and infinities are no JSON: what is held must survive being written.
+    return orjson.loads(orjson.dumps(found, option=orjson.OPT_NON_STR_KEYS))
