@@ -20,7 +20,7 @@ from streams.devbroker.topic_config import INT, OPTIONS, STRING, TopicConfig
 
 TOPIC, BROKER = 2, 4  # resource types
 SET_ON_TOPIC, SET_ON_START, DEFAULT = 1, 4, 5  # where a value comes from
-SET, DELETE, APPEND, SUBTRACT = range(4)  # operations of an incremental alter
+SET, DELETE = 0, 1  # operations of an incremental alter; the others are for settings that are lists
 
 _Described = DescribeConfigsResponse.DescribeConfigsResult
 _Entry = _Described.DescribeConfigsResourceResult
