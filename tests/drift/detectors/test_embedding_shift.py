@@ -45,6 +45,14 @@ def test_another_embedding_model_begins_a_new_epoch() -> None:
     assert len(found) == 1
 
 
+def test_single_vectors_of_another_length_do_not_end_an_epoch() -> None:
+    stream = []
+    for m in vectors([(400, 0.0), (200, 2.0)]):
+        stream += [m, one(0, passed=None, vector=(1.0,))]
+    (found,) = bank().update(stream)
+    assert found.observations == 500
+
+
 def test_segments_beyond_the_limit_are_not_watched_and_counted() -> None:
     detector = bank(EmbeddingShiftOptions(max_segments=2))
     stream = [one(i, vector=(1.0, 2.0), segment=inside("tool", f"t{i}")) for i in range(5)]
