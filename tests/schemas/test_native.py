@@ -14,7 +14,7 @@ from schemas.errors import InvalidRecord
 from schemas.merge import merge_traces
 from schemas.native import read_trace
 from schemas.otlp import decode
-from schemas.trace import Trace
+from schemas.trace import Span, Trace
 from tests.schemas.recorded import EXAMPLES, HASHER, lines, whole
 
 DEFAULTS = {"default_project": "p", "default_environment": "e"}
@@ -174,7 +174,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = st.sampled_from([*sorted(__import__("schemas.trace", fromlist=["Span"]).Span.model_fields), "tools", "other"])
+FIELDS = st.sampled_from([*sorted(Span.model_fields), "tools", "other"])
 
 
 @given(

@@ -124,6 +124,7 @@ def test_envelopes_of_results(received: str, expected: Any) -> None:
         ('{"input_str": "x", "tags": [], "inputs": {"city": "Paris"}}', PARIS),
         ('{"input_str": "{\'city\': \'Paris\'}", "tags": []}', PARIS),
         ("{'city': 'Paris'}", PARIS),
+        ("{'pair': (1, 2), 3: None}", {"pair": [1, 2], "3": None}),
         ('{"tool_string": "", "calling": {"tool_name": "t", "arguments": {"city": "Paris"}}}', PARIS),
         ("Paris", "Paris"),
     ],
