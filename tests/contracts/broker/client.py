@@ -43,12 +43,23 @@ class Client(Protocol):
     async def set_config(self, topic: str, name: str, value: str) -> None: ...
     async def delete_records(self, topic: str, partition: int, before: int) -> None: ...
 
-    async def produce(self, topic: str, records: Sequence[Record], **options: object) -> list[int]:
-        """Send in order, wait for all acknowledgements, return the offsets. Options: compression, idempotent."""
+    async def produce(
+        self, topic: str, records: Sequence[Record], *, compression: str | None = None, idempotent: bool = False
+    ) -> list[int]:
+        """Send in order, wait for all acknowledgements, return the offsets."""
         ...
 
-    async def fetch(self, topic: str, partition: int, offset: int, count: int, **options: object) -> list[Record]:
-        """Read `count` records of a partition from `offset` on. Options: committed_only, max_bytes."""
+    async def fetch(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        count: int,
+        *,
+        committed_only: bool = False,
+        max_bytes: int = 1 << 20,
+    ) -> list[Record]:
+        """Read `count` records of a partition from `offset` on."""
         ...
 
     async def offsets(self, topic: str, partition: int) -> tuple[int, int]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 PATIENCE_S = 25
 PAUSE_S = 0.1
 
 
-async def eventually(ask: Callable[[], Awaitable], is_right: Callable[[object], bool]) -> object:
+async def eventually(ask: Callable[[], Awaitable], is_right: Callable[[Any], bool]) -> Any:
     """Ask until the answer is right and return it; fail with the last answer."""
     deadline = time.monotonic() + PATIENCE_S
     while True:

@@ -203,7 +203,7 @@ def _take(consumer: Consumer, count: int, then: Callable[[], object] = lambda: N
                 continue
             if message.error():
                 raise KafkaException(message.error())
-            headers = tuple(message.headers() or ())
+            headers: tuple = tuple(message.headers() or ())
             records.append(Record(message.value(), message.key(), message.partition(), message.timestamp()[1], headers))
         then()
     finally:

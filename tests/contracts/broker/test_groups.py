@@ -31,6 +31,7 @@ class Member:
         return self.partitions
 
     async def leave(self) -> None:
+        assert self._process.stdin is not None
         self._process.stdin.close()
         await asyncio.wait_for(self._process.wait(), PATIENCE_S)
 
@@ -44,6 +45,7 @@ class Member:
         return self.partitions
 
     async def _listen(self) -> None:
+        assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
             self.partitions = json.loads(line)
 
