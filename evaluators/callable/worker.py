@@ -6,6 +6,7 @@ Run as a script by `evaluators.callable.pool`; it imports nothing of ours, so th
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import struct
 import sys
@@ -43,7 +44,11 @@ def _serve(request: bytes) -> bytes:
         if verb == b"load":
             _loaded[spec] = _load(spec)
             return orjson.dumps({"result": None})
-        return orjson.dumps({"result": _loaded[spec](_expanded(orjson.loads(body)))}, option=orjson.OPT_SERIALIZE_NUMPY)
+        result = _loaded[spec](_expanded(orjson.loads(body)))
+        value = result.get("value") if isinstance(result, dict) else result
+        if isinstance(value, float) and not math.isfinite(value):  # in JSON it would become null
+            return _error("InvalidVerdict", f"returned {value}; a finite number is wanted")
+        return orjson.dumps({"result": result}, option=orjson.OPT_SERIALIZE_NUMPY)
     except orjson.JSONEncodeError as error:
         return _error("InvalidVerdict", f"the result is no JSON: {error}")
     except Exception as error:
