@@ -42,12 +42,13 @@ class Found:
 
 
 class _Known:
-    """A segment that was seen (or is a rule's home) and the rules that watch it."""
+    """A segment that was seen (or is a rule's home), the rules that watch it, and how many measurements it has had."""
 
-    __slots__ = ("key", "segment", "watches")
+    __slots__ = ("counts", "key", "segment", "watches")
 
     def __init__(self, segment: Segment, watches: list[Watch]) -> None:
         self.segment, self.key, self.watches = segment, segment.key, watches
+        self.counts = {"scored": 0, "failed": 0, "skipped": 0}
 
 
 class Monitor:
@@ -103,7 +104,7 @@ class Monitor:
         for row in sorted(rows, key=lambda r: (r.kind != SEGMENT_KIND, r.key)):
             try:
                 self._take_up(row)
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise Fatal(f"stored monitor state is damaged: {row.kind} of {row.key}: {error}") from error
         for bank in self._banks:
             bank.load([row for row in rows if row.kind == bank.kind])
@@ -117,6 +118,8 @@ class Monitor:
         events = self._detect(measured, dropped)
         alerts, wall = [], now.timestamp()
         for known, measurement in seen:
+            known.counts[measurement.outcome] += 1
+            self._new.add(known.key)
             if not known.watches:
                 continue
             if not 0 < measurement.inclusion_probability <= 1:
@@ -160,8 +163,8 @@ class Monitor:
         """The rows that changed since the last call, sorted; stored together with the findings of the same calls."""
         rows = []
         for key in self._new:
-            s = self._known[key].segment
-            state = orjson.dumps([s.project, s.environment, s.evaluator, s.dimension, s.dimension_value])
+            known = self._known[key]
+            state = orjson.dumps({"segment": known.segment.model_dump(), "counts": known.counts})
             rows.append(StateRow(SEGMENT_KIND, key, state))
         self._new.clear()
         if self._changed:
@@ -179,15 +182,9 @@ class Monitor:
 
     def _take_up(self, row: StateRow) -> None:
         if row.kind == SEGMENT_KIND:
-            project, environment, evaluator, dimension, value = orjson.loads(row.state)
-            segment = Segment(
-                project=project,
-                environment=environment,
-                evaluator=evaluator,
-                dimension=dimension,
-                dimension_value=value,
-            )
-            self._admit(segment, row.key)
+            stored = orjson.loads(row.state)
+            known = self._admit(Segment.model_validate(stored["segment"]), row.key)
+            known.counts.update(stored["counts"])
             self._new.discard(row.key)
         elif row.kind == MONITOR_KIND:
             self._behind_since, self._stale = orjson.loads(row.state)

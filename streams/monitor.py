@@ -135,8 +135,7 @@ class Monitor:
         claimed = await self._claim(partition, None)
         caught_up = self._progress.caught_up(Topics.MEASUREMENTS, partition)
         found = await asyncio.to_thread(claimed.watch.tick, now=datetime.now(UTC), caught_up=caught_up)
-        if found.alerts or found.drift_events:
-            await self._commit(partition, claimed, found, None)
+        await self._commit(partition, claimed, found, None)
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -165,6 +164,8 @@ class Monitor:
         alerts = await context.in_thread(batch, "explaining alerts", lambda: [self._explained(a) for a in found.alerts])
         passing("monitor.counted")
         rows = claimed.watch.dirty()
+        if not rows and not alerts and not found.drift_events:
+            return
         await context.in_thread(
             batch,
             "storing what was found",

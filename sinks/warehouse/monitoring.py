@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+import orjson
 from sqlalchemy import Connection, select, update
 
 from schemas.alert import Alert
@@ -58,6 +59,13 @@ class Monitoring(Part):
                 (row["source_topic"], row["source_partition"], row["source_epoch"]): row["offset"] for row in counted
             }
         return Claim(partition, epoch, rows, positions)
+
+    def segment_counts(self) -> list[tuple[Segment, dict[str, int]]]:
+        """Every segment that was ever measured, with the number of traces by outcome, in order of their keys."""
+        query = select(monitor_state.c.state).where(monitor_state.c.kind == "segment").order_by(monitor_state.c.key)
+        with self.database.read() as connection:
+            rows = [orjson.loads(bytes(state)) for (state,) in connection.execute(query)]
+        return [(Segment.model_validate(row["segment"]), row["counts"]) for row in rows]
 
     def commit_monitor(
         self,

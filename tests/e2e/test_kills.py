@@ -84,6 +84,8 @@ def assert_intact(stack: Stack, expected: list) -> None:  # type: ignore[type-ar
 
 def counted_by_monitor(stack: Stack) -> dict[str, int]:
     """Traces that the monitor has counted of each evaluator, all dimensions together."""
-    return dict(
-        stack.sql("SELECT evaluator, scored FROM v_segments WHERE dimension IS NULL AND scored > 0 ORDER BY evaluator")
-    )
+    return {
+        segment.evaluator: counts["scored"]
+        for segment, counts in stack.warehouse.segment_counts()
+        if segment.dimension is None
+    }
