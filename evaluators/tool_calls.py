@@ -62,12 +62,12 @@ class CallIndex:
         """
         asked = self._by_span.get(tool.span_id)
         if asked is not None:
-            return by_name(self._trace, asked.span)
+            return given_tools(self._trace, asked.span)
         if self._calls:
             return {}
-        before = [s for s in self._trace.spans if s.kind == "llm" and s.tool_set and s.start <= tool.start]
+        before = [s for s in self._trace.spans if s.kind == "llm" and s.start <= tool.start]
         nearest = max(before, key=lambda s: (s.start, s.span_id), default=None)
-        return by_name(self._trace, nearest) if nearest is not None else {}
+        return given_tools(self._trace, nearest) if nearest is not None else {}
 
     def _joined(self) -> Iterator[tuple[str, Asked]]:
         tools = sorted((s for s in self._trace.spans if s.kind == "tool"), key=lambda s: (s.start, s.span_id))
@@ -91,9 +91,26 @@ class CallIndex:
                 yield tool.span_id, found
 
 
-def by_name(trace: Trace, model: Span) -> Mapping[str, Mapping[str, Any]]:
-    """The tools a model was given, by name."""
-    return {tool["name"]: tool for tool in trace.tools(model) if isinstance(tool.get("name"), str)}
+def given_tools(trace: Trace, model: Span) -> Mapping[str, Mapping[str, Any]]:
+    """The tools a model was given, by name.
+
+    Some clients tell them on a span inside the model call (the raw request), others on the agent span around it.
+    """
+    for span in (model, *trace.children.get(model.span_id, ()), *_ancestors(trace, model)):
+        tools = {tool["name"]: tool for tool in trace.tools(span) if isinstance(tool.get("name"), str)}
+        if tools:
+            return tools
+    return {}
+
+
+def _ancestors(trace: Trace, span: Span) -> Iterator[Span]:
+    """Parents upwards; a cycle ends."""
+    seen = {span.span_id}
+    parent = trace.by_id.get(span.parent_id or "")
+    while parent is not None and parent.span_id not in seen:
+        yield parent
+        seen.add(parent.span_id)
+        parent = trace.by_id.get(parent.parent_id or "")
 
 
 def _calls(trace: Trace) -> Iterator[Asked]:

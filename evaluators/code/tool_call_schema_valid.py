@@ -14,7 +14,7 @@ from ..base import CodeEvaluator, NoOptions
 from ..depth import TooDeep
 from ..json_schema import UnusableSchema, first_problem, validator_of
 from ..protocol import Answer, Context, Failure, Skip, Target, Verdict
-from ..tool_calls import CallIndex, by_name
+from ..tool_calls import CallIndex, given_tools
 
 
 class ToolCallSchemaValid(CodeEvaluator[NoOptions]):
@@ -42,7 +42,7 @@ class ToolCallSchemaValid(CodeEvaluator[NoOptions]):
             return _judge_tool(index, span)
         if span.kind != "llm":
             return ()
-        tools = by_name(target.trace, span)
+        tools = given_tools(target.trace, span)
         judged = [
             answer
             for asked in index.not_carried_out(span)

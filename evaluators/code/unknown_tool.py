@@ -11,7 +11,7 @@ from schemas.trace import Span, SpanKind
 
 from ..base import CodeEvaluator, NoOptions
 from ..protocol import Answer, Context, Target, Verdict
-from ..tool_calls import CallIndex, by_name
+from ..tool_calls import CallIndex, given_tools
 
 
 class UnknownTool(CodeEvaluator[NoOptions]):
@@ -35,7 +35,7 @@ class UnknownTool(CodeEvaluator[NoOptions]):
             return ()
         if span.kind == "tool":
             return _judge_tool(index, span)
-        tools = by_name(target.trace, span) if span.kind == "llm" else {}
+        tools = given_tools(target.trace, span) if span.kind == "llm" else {}
         if not tools:
             return ()
         calls = index.not_carried_out(span)

@@ -39,6 +39,9 @@ _MESSAGE_KEYS = frozenset(
         *("messages", "statustext", "statusmessage", "text", "explanation", "suggestion", "usermessage"),
     )
 )
+_CLASS_KEYS = frozenset(("type", "code", "name", "class"))
+_EXCEPTION_NAME = compiled(r"\A[A-Za-z_][\w.#:]*(?:Exception|Error|Fault)\z")
+_TELLING_KEYS = frozenset(("message", "msg", "detail", "reason", "statusmessage", "statustext"))
 _ENVELOPE_KEYS = (
     _ERROR_KEYS
     | _SUCCESS_KEYS
@@ -98,6 +101,8 @@ def _mark(name: str, item: Any, fields: Mapping[str, tuple[str, Any]]) -> str | 
         and _letters(item) in _FAILURE_WORDS
     ):
         return "failure_envelope"
+    if name in _CLASS_KEYS and isinstance(item, str) and _EXCEPTION_NAME.search(whole_text(item)):
+        return "error_object"
     if name in _CODE_KEYS and _is_http_failure(item) and (len(fields) == 1 or _says_why(fields)):
         return "http_status"
     return None
@@ -117,7 +122,7 @@ def _is_http_failure(item: Any) -> bool:
 
 def _message_alone(value: Mapping[str, Any], fields: Mapping[str, tuple[str, Any]]) -> ErrorSign | None:
     """``{"message": "Forbidden"}``, ``{"detail": "Not authenticated"}``: the message is all there is."""
-    told = [(key, item) for name, (key, item) in fields.items() if name in _MESSAGE_KEYS and item not in _NOTHING]
+    told = [(key, item) for name, (key, item) in fields.items() if name in _TELLING_KEYS and item not in _NOTHING]
     if len(told) != 1 or any(name in _STATUS_KEYS | _SUCCESS_KEYS for name in fields):
         return None
     key, item = told[0]

@@ -12,7 +12,7 @@ MAX_QUOTE_CHARS = 160
 _HTML = compiled(r"(?i)\A<(?:!doctype\s+html|html|head|body|title|h1|center)\b")
 _TITLE = compiled(r"(?is)<(?:title|h1)[^>]*>\s*(.{0,200}?)\s*</(?:title|h1)>")
 _FAILURE_TITLE = compiled(
-    r"(?i)\A(?:(?:http\s*)?(?:error\s*)?[:#-]?\s*[45]\d\d\b|.*\b[45]\d\d\s*[-:|]?\s*"
+    r"(?i)\A(?:(?:http\s*)?(?:error\s*)?[:#-]?\s*[45]\d\d\b|[\w.-]{1,60}\s*[-:|]\s*(?:error\s*)?[45]\d\d\s*[-:|]?\s*"
     r"(?:error|bad|not found|forbidden|unauthori[sz]ed|internal|service|gateway|too many)"
     r"|(?:internal server error|bad gateway|service (?:temporarily )?unavailable|gateway time-?out|forbidden"
     r"|access denied|not found|too many requests|unauthori[sz]ed|bad request|request timeout"

@@ -15,9 +15,9 @@ PREFACE_CHARS = 160
 MAX_QUOTE_CHARS = 160
 
 _ERROR_LINE = compiled(
-    r"(?i)\A[\[(*\s]*(?:fatal |critical |unexpected |unknown |internal |runtime |tool |api |system |server |execution "
+    r"(?i)\A\[(?:error|fatal|exception|failure)\]|\A[\[(*\s]*(?:fatal |critical |unexpected |unknown |internal |runtime |tool |api |system |server |execution "
     r"|validation |database |connection |network |http |client |syntax |mcp )?(?:error|exception|failure|fatal)"
-    r"(?:\s*[\])*]+)?\s*(?::|!|#\s*\d|[(\[]\s*(?:code\s*)?[a-z_]*\s*-?\d|\s+(?:while|when|during|in|executing|calling|running|invoking|processing"
+    r"(?:\s*[\])*]+)?\s*(?::|!|\s-\s|#\s*\d|[(\[]\s*(?:code\s*)?[a-z_]*\s*-?\d|\s+(?:while|when|during|in|executing|calling|running|invoking|processing"
     r"|fetching|reading|loading|parsing|connecting|performing|code\s*[:=]?\s*\d|\d{3}\b)|\.?\z)"
 )
 _EXCEPTION_LINE = compiled(
@@ -55,15 +55,15 @@ _PHRASE = compiled(
     r"|terminated|interrupted|error|failure|completed unsuccessfully)"
     r"|(?:service|server|system|backend|upstream|database|host|api|resource|endpoint|upstream service)"
     r" (?:is |was )?(?:currently |temporarily )*(?:unavailable|unreachable|overloaded|down|not responding|not available))"
-    r"|something went wrong|failed to \w+|unable to \w+|could ?n[o']t \w+|cannot \w+|can'?t \w+"
+    r"|something went wrong|failed to \w+|unable to \w+|could ?n[o']t \w+|(?:cannot|can'?t) (?:find|connect|read|open|access|get|load|parse|process|complete|reach|resolve|create|write|execute|query|retrieve|fetch|locate|determine|call|perform|allocate|import|cancel|update|book|delete|serve|handle)"
     r"|(?:permission|access) (?:was |is )?denied|(?:unauthori[sz]ed|forbidden|unauthenticated|exception|abort(?:ed)?)\s*(?:[.:!,;]|\z)|not authenticated"
     r"|internal (?:server )?error|(?:service|temporarily|currently) (?:temporarily )?unavailable|bad gateway|gateway time-?out"
-    r"|bad request|rate[- ]limit(?:ed| exceeded| reached)|too many requests|quota (?:exceeded|exhausted)|timed? ?out\b"
+    r"|bad request|rate[- ]limit(?:ed| exceeded| reached)|too many requests|quota (?:exceeded|exhausted)|timed? ?out(?: (?:after|while|waiting|error|exceeded|reached|expired|connecting)|\s*(?:[.:!,;]|\z))"
     r"|deadline exceeded|connection (?:refused|reset|timed out|error|aborted)|network (?:error|unreachable|is unreachable)"
     r"|no such file or directory|command not found|segmentation fault|out of memory|max(?:imum)? retries exceeded"
     r"|invalid (?:api[- ]?key|token|credentials?|request|arguments?|parameters?|input|json|signature|tool|function|syntax)"
     r"|missing (?:required|argument|parameter|authentication|api)|(?:unknown|no such|unsupported) (?:tool|function|method|action|command)"
-    r"|econn(?:refused|reset|aborted)|etimedout|enotfound|eai_again|epipe|endpoint request timed out"
+    r"|(?:connect |read |write |getaddrinfo )?(?:econn(?:refused|reset|aborted)|etimedout|enotfound|eai_again|epipe)\b|endpoint request timed out"
     r"|fatal: |panic: |tool (?:call |execution )?(?:failed|error))"
 )
 _SHELL = compiled(
