@@ -35,7 +35,8 @@ from streams.verdict_writer import VerdictWriter
 log = structlog.get_logger(__name__)
 
 Place = tuple[str, int]
-WINDOW_PER_SLOT = 2  # requests held for each call that may run: the next ones are ready when a call ends
+WINDOW_PER_SLOT = 2
+WINDOW_WAITING = 2_000  # requests that wait for a retry must not take the places of those that could run
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +68,7 @@ class Judge:
         self._runtime = deferred_runtime(context.settings, context.warehouse)
         self._dead_letters = DeadLetters(self.name, context)
         self._writer = VerdictWriter(context)
-        self._window = asyncio.Semaphore(context.settings.judge.max_concurrency * WINDOW_PER_SLOT)
+        self._window = asyncio.Semaphore(context.settings.judge.max_concurrency * WINDOW_PER_SLOT + WINDOW_WAITING)
         self._queues: dict[Place, deque[Asked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._emitting: dict[Place, asyncio.Lock] = {}

@@ -48,13 +48,10 @@ def test_killed_at_every_point(new_stack: MakeStack, airline: Path, expected: li
     for name in COMPONENTS:
         stack.start(name, crash_at=f"{CRASH_POINTS[name][0]}:2")
     stack.publish(airline)
-    for round_ in range(3):
-        for name in COMPONENTS:
-            points = CRASH_POINTS[name]
-            if round_ < len(points):
-                stack.wait_for_death(name)
-                following = points[round_ + 1] if round_ + 1 < len(points) else None
-                stack.start(name, crash_at=following)
+    for name in COMPONENTS:
+        for following in [*CRASH_POINTS[name][1:], None]:
+            stack.wait_for_death(name)
+            stack.start(name, crash_at=following)
     stack.settle()
     assert_intact(stack, expected)
 
