@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from schemas.errors import ConfigError, Unavailable
 from schemas.settings import KafkaSettings, Topics
 from streams.connection import client_options
+from streams.status import partitions_of
 
 FETCH_MS = 1000
 FETCH_BYTES = 8 * 2**20
@@ -35,16 +37,19 @@ async def records_between(
         fetch_max_bytes=FETCH_BYTES,
         max_partition_fetch_bytes=FETCH_BYTES,
     )
+    admin = AIOKafkaAdminClient(**client_options(kafka))
     try:
         await consumer.start()
-        numbers = consumer.partitions_for_topic(topic) if topic in await consumer.topics() else None
-        if not numbers:
+        await admin.start()
+        partitions = (await partitions_of(admin, [topic]))[topic]
+        if not partitions:
             raise ConfigError(f"there is no topic {topic}")
-        async for batch in _read(consumer, [TopicPartition(topic, number) for number in sorted(numbers)], start, end):
+        async for batch in _read(consumer, partitions, start, end):
             yield batch
     except KafkaError as error:
         raise Unavailable(f"no broker answers at {kafka.bootstrap_servers}: {error}") from error
     finally:
+        await admin.close()
         await consumer.stop()
 
 

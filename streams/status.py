@@ -131,26 +131,29 @@ async def _look_at_broker(settings: Settings, status: Status) -> bool:
         async with asyncio.timeout(BROKER_WAIT_S):
             await admin.start()
             await consumer.start()
-            existing = await consumer.topics()
+            partitions = await partitions_of(admin, [kafka.topic_prefix + topic for topic, _ in STAGES])
         status.broker["answers"] = True
-        return await _stages(settings, status, admin, consumer, existing)
+        return await _stages(settings, status, admin, consumer, partitions)
     finally:
         await consumer.stop()
         await admin.close()
 
 
 async def _stages(
-    settings: Settings, status: Status, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, existing: set[str]
+    settings: Settings,
+    status: Status,
+    admin: AIOKafkaAdminClient,
+    consumer: AIOKafkaConsumer,
+    partitions: Mapping[str, list[TopicPartition]],
 ) -> bool:
+    # the client learns of all topics at once: 0.1 s now instead of at every stage
+    await consumer.end_offsets([tp for found in partitions.values() for tp in found])
     sessions = any(entry.target == "session" and entry.enabled for entry in settings.evaluators)
     all_read = True
     for topic, component in STAGES:
         name = settings.kafka.topic_prefix + topic
-        if name not in existing:
-            all_read = all_read and topic in SESSION_STAGES
-            continue
         asked = datetime.now(UTC)
-        behind = await _lag(admin, consumer, name, group_of(component, settings.kafka))
+        behind = await _lag(admin, consumer, partitions[name], group_of(component, settings.kafka))
         status.lag[topic] = behind
         if topic in SESSION_STAGES and not sessions:
             continue  # no decision waits for them
@@ -161,8 +164,20 @@ async def _stages(
     return all_read
 
 
-async def _lag(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, name: str, group: str) -> int:
-    partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
+async def partitions_of(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, list[TopicPartition]]:
+    """The partitions of each topic; a topic that does not exist has none, and is not made by asking."""
+    described = {topic["topic"]: topic for topic in await admin.describe_topics(list(topics))}
+    return {
+        name: [TopicPartition(name, p["partition"]) for p in described.get(name, {}).get("partitions", ())]
+        for name in topics
+    }
+
+
+async def _lag(
+    admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], group: str
+) -> int:
+    if not partitions:
+        return 0
     ends: Mapping[TopicPartition, int] = await consumer.end_offsets(partitions)
     begins: Mapping[TopicPartition, int] = await consumer.beginning_offsets(partitions)
     committed = await admin.list_consumer_group_offsets(group, partitions=partitions)

@@ -47,6 +47,7 @@ class Child:
     last_exit: int | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _started: float = 0.0
+    _log_begin: int = 0
     _start_again: float | None = None
     _backoff_s: float = FIRST_BACKOFF_S
 
@@ -60,6 +61,7 @@ class Child:
         if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as out:
+            self._log_begin = out.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
                 self.argv,
                 env=dict(self.env),
@@ -107,15 +109,15 @@ class Child:
         return by_itself
 
     def last_words(self) -> str:
-        """The last error line of its log, or the last line."""
+        """The last error line that it wrote since its start; without one, where the log is."""
         try:
             with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
+                file.seek(max(self._log_begin, self.log.stat().st_size - TAIL_BYTES))
                 lines = file.read().decode(errors="replace").splitlines()
         except OSError:
-            return ""
-        errors = [line for line in lines if line.startswith("error: ")]
-        return (errors or [line for line in lines if line.strip()] or [""])[-1].removeprefix("error: ")
+            lines = []
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        return errors[-1] if errors else f"see {self.log}"
 
     def _sweep(self) -> None:
         """Kill what is left of its process group."""

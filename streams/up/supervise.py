@@ -84,7 +84,7 @@ class Supervisor:
             if code == exits.CONFIG:
                 raise ConfigError(f"{child.name} stopped: {child.last_words()}")
             if code is not None:
-                self._tell(f"{child.name} ended with {code}, starting it again ({child.last_words() or child.log})")
+                self._tell(f"{child.name} ended with {code}, starting it again ({child.last_words()})")
             if code is not None or child.restarts != before:
                 self._write()
 
