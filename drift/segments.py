@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 
 from schemas.ids import plain_digest
@@ -21,6 +22,7 @@ from schemas.trace import Span, Trace
 MAX_VALUE_CHARS = 120
 MAX_VALUES_PER_DIMENSION = 64
 MAX_COMBINATIONS = 256
+SEGMENTS_REMEMBERED = 16_384
 OTHER = "other"
 JOINT = "+"
 
@@ -173,6 +175,13 @@ def _common(spans: Iterable[Sequence[str] | None]) -> frozenset[str] | None:
     return frozenset.intersection(*listed) if listed else None
 
 
+@lru_cache(maxsize=SEGMENTS_REMEMBERED)
+def _segment(project: str, environment: str, evaluator: str, dimension: str | None, value: str | None) -> Segment:
+    return Segment(
+        project=project, environment=environment, evaluator=evaluator, dimension=dimension, dimension_value=value
+    )
+
+
 def _measurement(
     scores: Sequence[Score],
     dimension: str | None,
@@ -184,14 +193,8 @@ def _measurement(
     outcome: Outcome = "scored" if scored else "failed" if any(s.status == "failed" for s in scores) else "skipped"
     values = [s.value for s in scored if s.value is not None and math.isfinite(s.value)]
     verdicts = [s.passed for s in scored if s.passed is not None]
-    return Measurement(
-        segment=Segment(
-            project=first.project,
-            environment=first.environment,
-            evaluator=first.evaluator,
-            dimension=dimension,
-            dimension_value=value,
-        ),
+    return Measurement.model_construct(
+        segment=_segment(first.project, first.environment, first.evaluator, dimension, value),
         trace_id=first.trace_id,
         outcome=outcome,
         value=math.fsum(values) / len(values) if values else None,

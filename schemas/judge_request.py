@@ -11,7 +11,6 @@ from .base import Record, UtcDatetime
 from .ids import plain_digest
 from .source import Source
 
-
 Dimensions = Mapping[str, Mapping[str, tuple[str, ...] | None]]
 """For each dimension its values in a trace, and for each value the span ids it belongs to (None: the whole trace),
 e.g. ``{"model": {"gpt-4o": None}, "tool": {"search": ("a1", "b2")}}``."""
@@ -45,7 +44,7 @@ class JudgeRequest(Record):
     requested_at: UtcDatetime
     inclusion_probability: float = Field(default=1.0, gt=0, le=1)
     measurable: bool = True
-    dimensions: Dimensions = {}
+    dimensions: Dimensions = Field(default_factory=dict)
     source: Source
 
     @property

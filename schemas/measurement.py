@@ -9,10 +9,13 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from .base import Record, UtcDatetime
 from .ids import plain_digest
+
+KEYS_REMEMBERED = 65_536
 
 Outcome = Literal["scored", "failed", "skipped"]
 
@@ -30,14 +33,26 @@ class Segment(Record):
     @property
     def key(self) -> str:
         """A stable text, also the key that chooses the partition."""
-        parts = [self.project, self.environment, self.evaluator]
-        if self.dimension is not None:
-            parts.append(f"{self.dimension}={self.dimension_value}")
-        return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+        return _segment_key(self.project, self.environment, self.evaluator, self.dimension, self.dimension_value)
 
     def partition(self, count: int) -> int:
         """The partition, of `count`, that all measurements of this segment go to."""
-        return int(plain_digest(self.key)[:8], 16) % count
+        return _place(self.key) % count
+
+
+@lru_cache(maxsize=KEYS_REMEMBERED)
+def _segment_key(project: str, environment: str, evaluator: str, dimension: str | None, value: str | None) -> str:
+    parts = (
+        [project, environment, evaluator]
+        if dimension is None
+        else [project, environment, evaluator, f"{dimension}={value}"]
+    )
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+@lru_cache(maxsize=KEYS_REMEMBERED)
+def _place(key: str) -> int:
+    return int(plain_digest(key)[:8], 16)
 
 
 class Measurement(Record):

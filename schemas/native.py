@@ -134,8 +134,11 @@ class _Book:
     def _digests(self, value: Any, role: str, where: str) -> tuple[str, ...]:
         if isinstance(value, str):
             value = [{"role": role, "content": value}] if value else []
+        items = _list(value, where)
+        if all(type(item) is str for item in items):
+            return tuple(items)
         found: list[str] = []
-        for i, item in enumerate(_list(value, where)):
+        for i, item in enumerate(items):
             if isinstance(item, str):
                 found.append(item)
                 continue

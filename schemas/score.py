@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, computed_field
@@ -13,6 +14,7 @@ from .source import Source
 
 TargetKind = Literal["span", "trace", "session"]
 ScoreStatus = Literal["scored", "skipped", "failed"]
+IDS_REMEMBERED = 16_384
 PRECEDENCE: Mapping[str, int] = {"skipped": 0, "failed": 1, "scored": 2}
 
 
@@ -83,4 +85,9 @@ class Score(Published):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def score_id(self) -> str:
-        return plain_digest(list(self.key))
+        return _score_id(self.key)
+
+
+@lru_cache(maxsize=IDS_REMEMBERED)
+def _score_id(key: DecisionKey) -> str:
+    return plain_digest(list(key))

@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from drift.segments import dimensions
+from drift.segments import dimension_names, dimensions
 from evaluators.run import Suite
 from schemas.errors import InvalidRecord
 from schemas.native import read_trace
@@ -211,8 +211,7 @@ class Evaluate:
         return outgoing
 
     def _dimensions(self, trace: Trace) -> Any:
-        settings = self._context.settings.monitor
-        return dimensions(trace, settings.dimensions)
+        return dimensions(trace, dimension_names(self._context.settings.monitor))
 
     async def _sweep(self) -> None:
         """Publish traces again that stayed partial for too long: what is known of them is to be scored."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from drift.segments import dimensions
+from drift.segments import dimension_names, dimensions
 from evaluators.run import Suite
 from schemas.dead_letter import DeadLetter
 from schemas.errors import InvalidRecord
@@ -131,7 +131,7 @@ class SessionEvaluation:
         known = (await context.in_thread(batch, "decisions", lambda: warehouse.known_decisions([newest.trace_id])))[
             newest.trace_id
         ]
-        dims = dimensions(newest, context.settings.monitor.dimensions)
+        dims = dimensions(newest, dimension_names(context.settings.monitor))
         written = record_time(record)
         decided = await asyncio.to_thread(
             self._suite.decide_session,
