@@ -1,162 +1,188 @@
-"""Redaction: the first thing that happens to a trace, before it is stored or shown to a judge.
-
-Each value is swapped for a typed, keyed token such as ``[EMAIL:3fa9c1]``: equal values keep being equal, and nobody
-without the key can confirm a guess. Digests stay, for they are from before. Doing it twice changes nothing.
-"""
+"""Redaction: personal data and secrets become typed tokens before anything is stored, published or shown to a judge."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 import orjson
 
 from schemas.ids import Hasher
-from schemas.settings import RedactionSettings
-from schemas.trace import Finding, Message, Span, ToolCall, Trace
+from schemas.settings.pipeline import RedactionSettings
+from schemas.trace import Finding, Message, Span, SpanEvent, ToolCall, Trace
 
-from .redaction.rules import PRESETS, Rule
-from .redaction.text import TextRedactor
+from .redaction import Scanner, preset_rules, user_rule
+from .redaction.walk import PERSONAL_KEYS, SECRET_KEYS, Found, Path, Swaps
 
-SPAN_FIELDS = ("name", "status_message", "attributes", "arguments", "result", "documents", "events")
-MESSAGE_FIELDS = ("content", "reasoning", "parts", "tool_calls", "name")
+_SPAN_FIELDS = ("name", "status_message", "attributes", "arguments", "result", "documents")
+_MESSAGE_FIELDS = ("content", "reasoning", "name", "parts")
+_TRACE_FIELDS = ("session_id", "user_id", "resource")
+
+SUSPECT = b"@ ://"
+"""A document that no gate lets pass."""
+
+Part = TypeVar("Part", Span, Message, Trace)
+Tools = tuple[Mapping[str, Any], ...]
 
 
 class Redactor:
-    """The configured rules. Thread-safe.
+    """Swaps values for tokens such as ``[EMAIL:3fa9c1]``: equal values give equal tokens, tokens are left alone.
+
+    Digests are kept: they are keyed and of what stood there before. What was found is noted on the span, by kind and
+    path, never the value; what a message held is noted on the earliest span that names it, and what the trace as a
+    whole held on its root. Thread-safe.
 
     Raises
     ------
-    ConfigError : a rule of the configuration is no RE2 pattern.
+    ConfigError : a configured pattern is no RE2 regular expression.
     """
 
     def __init__(self, settings: RedactionSettings, hasher: Hasher) -> None:
-        rules = [rule for name in settings.presets for rule in PRESETS[name]]
-        rules += [Rule(rule.name.upper(), rule.pattern) for rule in settings.rules]
-        self._texts = TextRedactor(rules, hasher)
-        self._has_own_rules = bool(settings.rules)
-
-    def text(self, text: str) -> str:
-        """One text."""
-        return self._texts.redact(text, Counter())
-
-    def bytes(self, data: bytes) -> bytes:
-        """Raw bytes, as far as they are text."""
-        return self.text(data.decode("utf-8", "backslashreplace")).encode()
+        own = [user_rule(rule, f"redaction.rules[{i}].pattern") for i, rule in enumerate(settings.rules)]
+        self._scanner = Scanner(settings.presets, preset_rules(settings.presets), own, hasher)
+        self._keys: Mapping[str, str] = {
+            **(PERSONAL_KEYS if "pii" in settings.presets else {}),
+            **(SECRET_KEYS if "secrets" in settings.presets else {}),
+        }
 
     def trace(self, trace: Trace) -> Trace:
-        """The trace without the values; what was found stands in the spans' `findings`. The same object when there is
-        nothing to find."""
-        work = _Work(self._texts, look_closely=self._has_own_rules)
-        messages, of_messages = self._messages(trace, work)
-        spans = tuple(self._span(span, work, of_messages.get(span.span_id, ())) for span in trace.spans)
-        changed: dict[str, Any] = {}
-        if any(new is not old for new, old in zip(spans, trace.spans, strict=True)):
-            changed["spans"] = spans
-        if messages:
-            changed["messages"] = {**trace.messages, **messages}
-        for name in ("tool_sets", "resource", "user_id", "session_id"):
-            old = getattr(trace, name)
-            new = work.whole(old)
-            if new is not old:
-                changed[name] = new
-        return trace.model_copy(update=changed) if changed else trace
+        """The trace redacted; the same object when nothing was found."""
+        parts = [trace, *trace.tool_sets.values(), *trace.messages.values(), *trace.spans]
+        suspects = self._scanner.suspects([_document(part) for part in parts])
+        if not suspects:
+            return trace
+        return _Rewrite(trace, self._scanner, self._keys, {id(parts[index]) for index in suspects}).result()
 
-    def _messages(self, trace: Trace, work: _Work) -> tuple[dict[str, Message], dict[str, list[Finding]]]:
-        """The messages that changed, and what was found in them, by the first span that names each."""
-        changed: dict[str, Message] = {}
-        findings: dict[str, list[Finding]] = {}
-        first: dict[str, str] = {}
-        for span in sorted(trace.spans, key=lambda s: (s.start, s.span_id)):
-            for digest in (*span.input_messages, *span.output_messages):
-                first.setdefault(digest, span.span_id)
-        for digest, message in trace.messages.items():
-            new, found = work.fields(message, MESSAGE_FIELDS, f"messages.{digest[:8]}")
-            if new is not message:
-                changed[digest] = new
-            if found and digest in first:
-                findings.setdefault(first[digest], []).extend(found)
-        return changed, findings
+    def text(self, text: str) -> str:
+        """One text redacted."""
+        return self._scanner.swap(text)[0]
 
-    @staticmethod
-    def _span(span: Span, work: _Work, of_messages: tuple[Finding, ...] | list[Finding]) -> Span:
-        new, found = work.fields(span, SPAN_FIELDS, "")
-        if not found and not of_messages:
-            return new
-        return new.model_copy(update={"findings": (*span.findings, *found, *of_messages)})
+    def bytes(self, data: bytes) -> bytes:
+        """Bytes of any encoding redacted, as far as what they hold is readable as it stands."""
+        return self._scanner.swap(data.decode("latin-1"))[0].encode("latin-1", "replace")
 
 
-class _Work:
-    """One trace: equal texts are looked at once."""
+class _Rewrite:
+    """One trace with its values swapped. `suspects` are the ids of the objects to look into."""
 
-    def __init__(self, texts: TextRedactor, *, look_closely: bool) -> None:
-        self._texts, self._look_closely = texts, look_closely
-        self._known: dict[str, tuple[str, Counter[str]]] = {}
-        self._found: Counter[str] = Counter()
+    def __init__(self, trace: Trace, scanner: Scanner, keys: Mapping[str, str], suspects: set[int]) -> None:
+        self._trace, self._suspects = trace, suspects
+        self._values = Swaps(scanner, keys)
+        self._schemas = Swaps(scanner, {})  # keys of a schema name parameters: what stands under them is no value
+        self._noted: dict[str, Found] = {}
 
-    def fields(self, record: Any, names: tuple[str, ...], prefix: str) -> tuple[Any, list[Finding]]:
-        """`record` with the named fields redacted, and what was found, by field."""
-        changed: dict[str, Any] = {}
-        findings: list[Finding] = []
+    def result(self) -> Trace:
+        trace = self._trace
+        update: dict[str, Any] = {}
+        whole = Found()
+        if id(trace) in self._suspects:
+            update |= self._fields(trace, _TRACE_FIELDS, whole)
+        tool_sets = {digest: self._tools(digest, tools) for digest, tools in trace.tool_sets.items()}
+        if _differ(tool_sets.values(), trace.tool_sets.values()):
+            update["tool_sets"] = tool_sets
+        messages = {digest: self._message(digest, message) for digest, message in trace.messages.items()}
+        if _differ(messages.values(), trace.messages.values()):
+            update["messages"] = messages
+        notes = self._notes(whole)
+        spans = tuple(self._span(span, notes.get(span.span_id, [])) for span in trace.spans)
+        if _differ(spans, trace.spans):
+            update["spans"] = spans
+        # Not model_copy: it would take along what is cached of the old spans.
+        fields = {name: getattr(trace, name) for name in Trace.model_fields}
+        return Trace.model_construct(**{**fields, **update}) if update else trace
+
+    def _fields(self, part: Part, names: Iterable[str], found: Found) -> dict[str, Any]:
+        """The named fields that change."""
+        changed = {}
         for name in names:
-            old = getattr(record, name)
-            if not old:
-                continue
-            self._found = Counter()
-            new = self.whole(old)
+            old = getattr(part, name)
+            new = self._values.value(old, (None, name), found) if old else old
             if new is not old:
                 changed[name] = new
-            path = ".".join(part for part in (prefix, name) if part)
-            findings += [Finding(kind=kind, path=path, count=n) for kind, n in sorted(self._found.items())]
-        return (record.model_copy(update=changed) if changed else record), findings
+        return changed
 
-    def whole(self, value: Any) -> Any:
-        """As `value`; of the shipped rules most values meet none, and one look at all of it tells."""
-        if isinstance(value, str) or self._look_closely:
-            return self.value(value)
-        return self.value(value) if self._texts.may_be_in(_document(value)) else value
+    def _message(self, digest: str, message: Message) -> Message:
+        if id(message) not in self._suspects:
+            return message
+        found = Found()
+        update = self._fields(message, _MESSAGE_FIELDS, found)
+        calls = tuple(self._call(call, ((None, "tool_calls"), i), found) for i, call in enumerate(message.tool_calls))
+        if _differ(calls, message.tool_calls):
+            update["tool_calls"] = calls
+        if found.counts:
+            self._noted[digest] = found
+        return message.model_copy(update=update) if update else message
 
-    def value(self, value: Any) -> Any:
-        """Any JSON value, or a record's part; the same object when nothing in it changes."""
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, Mapping):
-            pairs = {self._text(key) if isinstance(key, str) else key: self.value(item) for key, item in value.items()}
-            same = all(new is old for new, old in zip(pairs.values(), value.values(), strict=False))
-            return value if same and pairs.keys() == value.keys() else pairs
-        if isinstance(value, list | tuple):
-            items = [self.value(item) for item in value]
-            return value if all(new is old for new, old in zip(items, value, strict=True)) else type(value)(items)
-        if isinstance(value, ToolCall):
-            arguments = self.value(value.arguments)
-            return value if arguments is value.arguments else value.model_copy(update={"arguments": arguments})
-        if hasattr(value, "attributes"):
-            attributes = self.value(value.attributes)
-            return value if attributes is value.attributes else value.model_copy(update={"attributes": attributes})
-        return value
+    def _call(self, call: ToolCall, path: Path, found: Found) -> ToolCall:
+        arguments = self._values.value(call.arguments, (path, "arguments"), found)
+        return call if arguments is call.arguments else call.model_copy(update={"arguments": arguments})
 
-    def _text(self, text: str) -> str:
-        known = self._known.get(text)
-        if known is None:
-            found: Counter[str] = Counter()
-            new = self._texts.redact(text, found)
-            known = self._known[text] = (text if new == text else new, found)
-        self._found += known[1]
-        return known[0] if known[0] != text else text
+    def _tools(self, digest: str, tools: Tools) -> Tools:
+        if id(tools) not in self._suspects:
+            return tools
+        found = Found()
+        new: Tools = self._schemas.value(tools, None, found)
+        if found.counts:
+            self._noted[digest] = found
+        return new
+
+    def _span(self, span: Span, noted: list[Finding]) -> Span:
+        found = Found()
+        update: dict[str, Any] = {}
+        if id(span) in self._suspects:
+            update = self._fields(span, _SPAN_FIELDS, found)
+            events = tuple(self._event(event, ((None, "events"), i), found) for i, event in enumerate(span.events))
+            if _differ(events, span.events):
+                update["events"] = events
+        if found.counts or noted:
+            update["findings"] = (*span.findings, *_findings(found), *noted)
+        return span.model_copy(update=update) if update else span
+
+    def _event(self, event: SpanEvent, path: Path, found: Found) -> SpanEvent:
+        attributes = self._values.value(event.attributes, (path, "attributes"), found)
+        return event if attributes is event.attributes else event.model_copy(update={"attributes": attributes})
+
+    def _notes(self, whole: Found) -> dict[str, list[Finding]]:
+        """Findings outside the spans, each on the one span that is to carry it."""
+        notes: dict[str, list[Finding]] = {}
+        waiting = dict(self._noted)
+        for span in sorted(self._trace.spans, key=lambda s: (s.start, s.span_id)) if waiting else ():
+            named = [(f"output_messages[{i}]", digest) for i, digest in enumerate(span.output_messages)]
+            named += [(f"input_messages[{i}]", digest) for i, digest in enumerate(span.input_messages)]
+            named += [("tool_definitions", span.tool_set)] if span.tool_set else []
+            for place, digest in named:
+                if digest in waiting:
+                    notes.setdefault(span.span_id, []).extend(_findings(waiting.pop(digest), place))
+        root = self._trace.root
+        if whole.counts and root is not None:
+            notes.setdefault(root.span_id, []).extend(_findings(whole, "trace"))
+        return notes
 
 
-def _document(value: Any) -> bytes:
+def _differ(new: Iterable[Any], old: Iterable[Any]) -> bool:
+    return any(a is not b for a, b in zip(new, old, strict=True))
+
+
+def _findings(found: Found, place: str = "") -> list[Finding]:
+    return [
+        Finding(kind=kind, path=".".join(filter(None, (place, path))).replace(".[", "["), count=count)
+        for (kind, path), count in found.counts.items()
+    ]
+
+
+def _document(part: Any) -> bytes:
+    """All that is looked at in a part, as JSON."""
+    value: Any
+    if isinstance(part, Message):
+        calls = [call.arguments for call in part.tool_calls]
+        value = (part.content, part.reasoning, part.name, part.parts, calls)
+    elif isinstance(part, Span):
+        value = (*(getattr(part, name) for name in _SPAN_FIELDS), [event.attributes for event in part.events])
+    elif isinstance(part, Trace):
+        value = [getattr(part, name) for name in _TRACE_FIELDS]
+    else:
+        value = part
     try:
-        return orjson.dumps(value, default=_parts_of, option=orjson.OPT_NON_STR_KEYS)
-    except orjson.JSONEncodeError:  # nested too deeply, or a lone surrogate: let the walk decide
-        return b"someone@example.com"
-
-
-def _parts_of(value: Any) -> Any:
-    """For orjson: what of a record is looked at."""
-    if isinstance(value, ToolCall):
-        return value.arguments
-    if hasattr(value, "attributes"):
-        return value.attributes
-    return None
+        return orjson.dumps(value)
+    except TypeError:  # huge integers, lone surrogates, keys that are no text, great depth
+        return SUSPECT

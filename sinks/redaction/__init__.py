@@ -1,1 +1,6 @@
-"""Which values are replaced: rule sets, and the texts they are applied to."""
+"""How personal data and secrets are found in text: rules, their checks, and the scanner that applies them."""
+
+from .rules import Rule, preset_rules, user_rule
+from .scan import Scanner
+
+__all__ = ["Rule", "Scanner", "preset_rules", "user_rule"]
