@@ -25,7 +25,8 @@ class Asked(NamedTuple):
 class CallIndex:
     """Calls and tool spans of one trace, joined.
 
-    A tool span is joined to the latest earlier call with its call id; without one, to a call of the same name and
+    A tool span is joined to the latest earlier call with its call id (where ids repeat, to one with equal arguments, else
+    the join is in doubt); without one, to a call of the same name and
     arguments; without one, to a call of the same name. A call with an id is carried out when any tool span has that id:
     wrappers report one model call in two spans.
     """
@@ -33,6 +34,7 @@ class CallIndex:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._calls = list(_calls(trace))
+        self._doubtful: set[str] = set()
         self._by_span = dict(self._joined())
         joined = {id(asked.call) for asked in self._by_span.values()}
         ids = {span.tool_call_id for span in trace.spans if span.kind == "tool" and span.tool_call_id}
@@ -47,8 +49,8 @@ class CallIndex:
         return target.once("tool_calls", cls)
 
     def asked(self, tool: Span) -> Asked | None:
-        """The call that a tool span carries out, where it is known."""
-        return self._by_span.get(tool.span_id)
+        """The call that a tool span carries out, where that is certain."""
+        return None if tool.span_id in self._doubtful else self._by_span.get(tool.span_id)
 
     def not_carried_out(self, model: Span) -> list[Asked]:
         """Calls that a model asked for and no tool span carries out."""
@@ -79,7 +81,10 @@ class CallIndex:
         for tool in tools:
             same = by_id.get(tool.tool_call_id or "")
             if same:
-                yield tool.span_id, _latest_before(same, tool)
+                equal = [each for each in same if each.call.name == tool.tool_name and _same_arguments(each, tool)]
+                if len(same) > 1 and not equal:
+                    self._doubtful.add(tool.span_id)
+                yield tool.span_id, _latest_before(equal or same, tool)
             else:
                 rest.append(tool)
         known = {tool.tool_call_id for tool in tools}
@@ -131,12 +136,12 @@ def _same_call(free: list[Asked], tool: Span) -> Asked | None:
     named = [each for each in free if each.call.name == tool.tool_name]
     if not named:
         return None
-    exact = [each for each in named if _equal(each.call.arguments, tool.arguments)]
+    exact = [each for each in named if _same_arguments(each, tool)]
     return _latest_before(exact, tool) if exact else _latest_before(named, tool)
 
 
-def _equal(one: Any, other: Any) -> bool:
+def _same_arguments(asked: Asked, tool: Span) -> bool:
     try:
-        return bool(one == other)
+        return bool(asked.call.arguments == tool.arguments)
     except RecursionError:
         return False

@@ -22,7 +22,7 @@ class ToolCallSchemaValid(CodeEvaluator[NoOptions]):
 
     Catches missing, misspelt (where the definition forbids others) and wrongly typed arguments, and arguments that are
     no JSON. One decision a call: on the tool span that carries it out, else on the model call that asked for it. Judged
-    is what the model wrote, where the trace shows it: a framework may add arguments of its own to the tool span. Calls
+    is what the model wrote and what the tool was run with (there, arguments that a framework adds do not count). Calls
     of tools without a known definition are no targets (see `unknown_tool`); whether a well-formed value is the right one
     is not asked.
     """
@@ -56,14 +56,33 @@ class ToolCallSchemaValid(CodeEvaluator[NoOptions]):
 
 
 def _judge_tool(index: CallIndex, span: Span) -> Iterable[Answer]:
-    asked = index.asked(span)
-    name = asked.call.name if asked is not None else span.tool_name
-    definition = index.definitions(span).get(name or "")
-    arguments = asked.call.arguments if asked is not None and asked.call.arguments is not None else span.arguments
-    if arguments is None and span.truncated and definition is not None:
-        return (Skip("truncated"),)
-    answer = _judge(arguments, definition, span.span_id, "arguments")
-    return (answer,) if answer is not None else ()
+    asked, tools = index.asked(span), index.definitions(span)
+    definition = tools.get(span.tool_name or "")
+    if asked is None or (definition is not None and asked.call.name != span.tool_name):
+        # Nobody asked for this, or for another tool under this call id: the span speaks for itself.
+        if span.arguments is None and span.truncated and definition is not None:
+            return (Skip("truncated"),)
+        return _some(_judge(span.arguments, definition, span.span_id, "arguments"))
+    definition = tools.get(asked.call.name)
+    written = _judge(asked.call.arguments, definition, span.span_id, "arguments")
+    if isinstance(written, Verdict) and written.passed is False:
+        return (written,)
+    run = _judge(_declared(span.arguments, definition), definition, span.span_id, "arguments")
+    return _some(run if written is None or (isinstance(run, Verdict) and run.passed is False) else written)
+
+
+def _declared(arguments: Any, definition: Mapping[str, Any] | None) -> Any:
+    """What of a tool span's arguments the definition speaks of: a framework may add arguments of its own, and may tell
+    them in a shape of its own, of which nothing can be said."""
+    schema = definition.get("parameters") if definition is not None else None
+    declared = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(arguments, dict) or not isinstance(declared, Mapping):
+        return None
+    return {name: value for name, value in arguments.items() if name in declared}
+
+
+def _some(answer: Answer | None) -> Iterable[Answer]:
+    return () if answer is None else (answer,)
 
 
 def _judge(arguments: Any, definition: Mapping[str, Any] | None, span_id: str, path: str) -> Answer | None:
