@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -28,6 +29,8 @@ MAX_RETRY_S = 600.0
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 Partitions = Callable[[], Sequence[int]]
+Destination = tuple[str, str]
+"""(kind, name)"""
 
 
 class OutboxSender:
@@ -45,39 +48,54 @@ class OutboxSender:
 
     async def run(self, partitions: Partitions) -> None:
         """Deliver until cancelled."""
+        tasks: dict[Destination, asyncio.Task[None]] = {}
         try:
             while True:
-                try:
-                    sent = await self.deliver_due(partitions())
-                except Unavailable as error:
-                    log.warning("the outbox cannot be read", reason=str(error))
-                    sent = 0
-                await asyncio.sleep(0 if sent else POLL_S)
+                tasks = {place: task for place, task in tasks.items() if not task.done()}
+                for place, rows in (await self._due(partitions())).items():
+                    if place not in tasks:
+                        tasks[place] = asyncio.create_task(self._deliver_all(rows))
+                if tasks:
+                    await asyncio.wait(tasks.values(), timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.sleep(POLL_S)
         finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
             await self._webhooks.close()
 
-    async def deliver_due(self, partitions: Sequence[int]) -> int:
-        """Try everything that is due once; how many were settled."""
+    async def _due(self, partitions: Sequence[int]) -> dict[Destination, list[OutboxRow]]:
+        found: dict[Destination, list[OutboxRow]] = {}
         if not partitions:
-            return 0
-        now = datetime.now(UTC)
-        rows = await asyncio.to_thread(self._warehouse.outbox_due, partitions, now, ROWS_AT_ONCE)
-        by_destination: dict[str, list[OutboxRow]] = {}
+            return found
+        try:
+            rows = await asyncio.to_thread(self._warehouse.outbox_due, partitions, datetime.now(UTC), ROWS_AT_ONCE)
+        except Unavailable as error:
+            log.warning("the outbox cannot be read", reason=str(error))
+            return found
         for row in rows:
-            by_destination.setdefault(row.destination, []).append(row)
-        settled = await asyncio.gather(*(self._deliver_all(waiting) for waiting in by_destination.values()))
-        return sum(settled)
+            found.setdefault((row.kind, row.destination), []).append(row)
+        return found
 
-    async def _deliver_all(self, rows: Sequence[OutboxRow]) -> int:
-        """In order; after a failure the rest of the destination waits for the next round."""
-        for number, row in enumerate(rows):
-            try:
-                await self._send(row)
-            except EvalstreamError as error:
-                await self._put_off(row, error)
-                return number
-            await asyncio.to_thread(self._warehouse.outbox_delivered, row.id, datetime.now(UTC))
-        return len(rows)
+    async def _deliver_all(self, rows: Sequence[OutboxRow]) -> None:
+        """In order; what fails holds back the rest until its next attempt, or is given up."""
+        try:
+            for row in rows:
+                if not await self._deliver(row):
+                    return
+        except Exception:  # a bug of ours must not become a loop that hammers the receiver
+            log.exception("delivering failed", destination=rows[0].destination)
+            await asyncio.sleep(FIRST_RETRY_S)
+
+    async def _deliver(self, row: OutboxRow) -> bool:
+        """Whether this one is settled, for good or bad."""
+        try:
+            await self._send(row)
+        except EvalstreamError as error:
+            return await self._put_off(row, error)
+        await _noted(partial(self._warehouse.outbox_delivered, row.id, datetime.now(UTC)))
+        return True
 
     async def _send(self, row: OutboxRow) -> None:
         if row.kind == "topic":
@@ -88,7 +106,8 @@ class OutboxSender:
             raise Rejected(f"no destination is called {row.destination!r} any more")
         await self._webhooks.send(destination, row.body, row.dedup_id)
 
-    async def _put_off(self, row: OutboxRow, error: EvalstreamError) -> None:
+    async def _put_off(self, row: OutboxRow, error: EvalstreamError) -> bool:
+        """Note the failure; whether it was the last attempt."""
         destination = self._destinations.get(row.destination)
         most = destination.max_attempts if destination else 1
         final = isinstance(error, Rejected) or (row.kind != "topic" and row.attempts + 1 >= most)
@@ -97,4 +116,15 @@ class OutboxSender:
             wait = max(wait, error.retry_after_s)
         log.warning("a notification was not delivered", destination=row.destination, final=final, reason=str(error))
         next_at = datetime.now(UTC) + timedelta(seconds=wait)
-        await asyncio.to_thread(self._warehouse.outbox_failed, row.id, str(error)[:500], next_at, final=final)
+        await _noted(partial(self._warehouse.outbox_failed, row.id, str(error)[:500], next_at, final=final))
+        return final
+
+
+async def _noted(write: Callable[[], None]) -> None:
+    """Write, however long the warehouse is away: what was sent and is not noted would be sent again and again."""
+    while True:
+        try:
+            return await asyncio.to_thread(write)
+        except Unavailable as error:
+            log.warning("the outbox cannot be written", reason=str(error))
+            await asyncio.sleep(error.retry_after_s)

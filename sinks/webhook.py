@@ -23,8 +23,9 @@ from schemas.settings import DestinationSettings
 SIGNATURE_HEADER = "X-Evalstream-Signature"
 TIMESTAMP_HEADER = "X-Evalstream-Timestamp"
 ID_HEADER = "Idempotency-Key"
-RETRY_STATUSES = frozenset((408, 409, 425, 429, 500, 502, 503, 504))
+RETRY_STATUSES = frozenset((408, 409, 425, 429))
 MAX_WORST_SHOWN = 5
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address stands in the last 32 bits
 EMOJI: Mapping[str, str] = {
     "OK": ":large_green_circle:",
     "WARNING": ":large_yellow_circle:",
@@ -65,6 +66,8 @@ class Webhooks:
                 _check_status(answer)
         except _PrivateAddress as error:
             raise Rejected(str(error)) from None
+        except aiohttp.InvalidURL:
+            raise Rejected(f"the URL of {destination.name} cannot be used") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(error.__cause__, _PrivateAddress):
                 raise Rejected(str(error.__cause__)) from None
@@ -120,7 +123,7 @@ def _signed(destination: DestinationSettings, payload: bytes) -> dict[str, str]:
 def _check_status(answer: aiohttp.ClientResponse) -> None:
     if 200 <= answer.status < 300:
         return
-    if answer.status in RETRY_STATUSES:
+    if answer.status >= 500 or answer.status in RETRY_STATUSES:
         wait = answer.headers.get("Retry-After", "")
         raise Unavailable(f"answered {answer.status}", retry_after_s=float(wait) if wait.isdigit() else 1.0)
     raise Rejected(f"answered {answer.status}")
@@ -167,8 +170,13 @@ class _PublicResolver(AbstractResolver):
 def is_private(address: str) -> bool:
     """Whether an IP address is anything but a public one."""
     found = ipaddress.ip_address(address.split("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return not (mapped or found).is_global
+    if isinstance(found, ipaddress.IPv6Address):
+        inside = found.ipv4_mapped or found.sixtofour
+        if found in NAT64:
+            inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inside is not None:
+            found = inside
+    return not found.is_global or found.is_multicast
 
 
 def _check_address(url: str, allow_private: bool) -> None:

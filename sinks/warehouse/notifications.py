@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 
 from .part import Part
 from .records import OutboxRow
@@ -16,17 +17,24 @@ class Notifications(Part):
     """Reading and settling the outbox."""
 
     def outbox_due(self, partitions: Sequence[int], now: datetime, limit: int) -> list[OutboxRow]:
-        """Pending rows of these partitions whose time has come, in order, at most `limit` of each destination: one
-        that is dead for a day must not fill the list."""
-        due = (
+        """Pending rows of these partitions whose turn has come, in order, at most `limit` of each destination.
+
+        A destination gets its rows in order: one that waits for its next attempt holds back those behind it, so that a
+        receiver that is down is asked once in a while and not once for each row.
+        """
+        c = outbox.c
+        turn: dict[str, Any] = {"partition_by": (c.kind, c.destination), "order_by": c.id}
+        waiting = (
             select(
                 outbox,
-                func.row_number().over(partition_by=outbox.c.destination, order_by=outbox.c.id).label("place"),
+                func.row_number().over(**turn).label("place"),
+                func.max(case((c.next_at > now, 1), else_=0)).over(**turn).label("held_back"),
             )
-            .where(outbox.c.state == "pending", outbox.c.partition.in_(partitions), outbox.c.next_at <= now)
+            .where(c.state == "pending", c.partition.in_(partitions))
             .subquery()
         )
-        query = select(due).where(due.c.place <= limit).order_by(due.c.id)
+        due = (waiting.c.place <= limit, waiting.c.held_back == 0)
+        query = select(waiting).where(*due).order_by(waiting.c.id)
         with self.database.read() as connection:
             return [
                 OutboxRow(

@@ -346,7 +346,7 @@ outbox = Table(
     Column("state", Text, nullable=False, server_default="pending"),
     Column("error", Text),
     Column("finished", UtcTime),
-    UniqueConstraint("destination", "dedup_id", name="outbox_once"),
+    UniqueConstraint("kind", "destination", "dedup_id", name="outbox_once"),
     Index(
         "outbox_pending",
         "partition",

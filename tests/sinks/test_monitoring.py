@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -117,22 +117,33 @@ def test_the_same_finding_again_is_one_row(warehouse: Warehouse) -> None:
     assert len(warehouse.outbox_due([0], at(10**9), 10)) == 1
 
 
-def test_the_outbox_gives_each_destination_its_share(warehouse: Warehouse) -> None:
+def test_the_outbox_gives_each_destination_its_share_in_order(warehouse: Warehouse) -> None:
     epoch = warehouse.claim_partition(0).epoch
     dead = [notification(f"d{i}", "dead", "webhook") for i in range(20)]
     warehouse.commit_monitor(0, epoch, **{**NOTHING, "notifications": [*dead, notification("x", "ops", "slack")]})
     later = at(10**9)
-    due = warehouse.outbox_due([0], later, 5)
-    assert [row.dedup_id for row in due] == ["d0", "d1", "d2", "d3", "d4", "x"]
-    assert (due[0].body, due[0].kind, due[0].attempts) == (b'{"a":1}', "webhook", 0)
+
+    def due(limit: int, now: datetime = later) -> list[tuple[str, int]]:
+        return [(row.dedup_id, row.attempts) for row in warehouse.outbox_due([0], now, limit)]
+
+    assert due(3) == [("d0", 0), ("d1", 0), ("d2", 0), ("x", 0)]
     assert warehouse.outbox_due([1], later, 5) == []
-    warehouse.outbox_delivered(due[5].id, later)
-    warehouse.outbox_failed(due[0].id, "refused", later + timedelta(hours=1), final=False)
-    warehouse.outbox_failed(due[1].id, "gone", later, final=True)
-    assert [row.dedup_id for row in warehouse.outbox_due([0], later, 3)] == ["d2", "d3", "d4"]
-    again = warehouse.outbox_due([0], later + timedelta(hours=2), 1)
-    assert [(row.dedup_id, row.attempts) for row in again] == [("d0", 1)]
+    first, _, _, other = warehouse.outbox_due([0], later, 3)
+    assert (first.body, first.kind, first.partition) == (b'{"a":1}', "webhook", 0)
+    warehouse.outbox_delivered(other.id, later)
+    warehouse.outbox_failed(first.id, "refused", later + timedelta(hours=1), final=False)
+    assert due(3) == []
+    assert due(2, later + timedelta(hours=2)) == [("d0", 1), ("d1", 0)]
+    warehouse.outbox_failed(first.id, "gone", later, final=True)
+    assert due(2) == [("d1", 0), ("d2", 0)]
     assert warehouse.counts()["outbox_pending"] == 19
+
+
+def test_a_topic_and_a_webhook_of_one_name_are_two_destinations(warehouse: Warehouse) -> None:
+    epoch = warehouse.claim_partition(0).epoch
+    both = [notification("a", "alerts", "topic"), notification("a", "alerts", "slack")]
+    warehouse.commit_monitor(0, epoch, **{**NOTHING, "notifications": both})
+    assert {row.kind for row in warehouse.outbox_due([0], at(10**9), 1)} == {"topic", "slack"}
 
 
 def test_the_worst_traces_of_a_segment(warehouse: Warehouse) -> None:

@@ -409,7 +409,7 @@ def _outbox() -> None:
         sa.Column("error", sa.Text()),
         sa.Column("finished", UtcTime()),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("destination", "dedup_id", name="outbox_once"),
+        sa.UniqueConstraint("kind", "destination", "dedup_id", name="outbox_once"),
     )
     op.create_index(
         "outbox_pending",

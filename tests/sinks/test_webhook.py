@@ -1,0 +1,137 @@
+"""Webhooks against a real receiver: what is sent, what is tried again, what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import AsyncIterator
+
+import orjson
+import pytest
+
+from schemas.alert import Alert, LabelChange, WorstTrace
+from schemas.errors import Unavailable
+from schemas.settings import DestinationSettings
+from sinks.webhook import Rejected, Webhooks, is_private, slack_message
+from tests.sinks.receivers import Receiver, receiving
+from tests.sinks.test_monitoring import alert
+
+ALERT: Alert = alert(
+    labels_changed=(LabelChange(label="model", before="gpt-a", after="gpt-<b>"),),
+    worst=(WorstTrace(trace_id="4bf9", value=0.1, explanation="no answer & no apology"),),
+)
+
+
+@pytest.fixture
+async def webhooks() -> AsyncIterator[Webhooks]:
+    hooks = Webhooks()
+    yield hooks
+    await hooks.close()
+
+
+def destination(url: str, **fields: object) -> DestinationSettings:
+    fields = {"name": "ops", "type": "webhook", "allow_private": True, "timeout_s": 5, **fields}
+    return DestinationSettings.model_validate({"url": url, **fields})
+
+
+async def test_a_signed_alert(webhooks: Webhooks) -> None:
+    async with receiving(Receiver()) as receiver:
+        await webhooks.send(destination(receiver.url, secret="k3y"), ALERT.to_bytes(), ALERT.alert_id)
+    ((headers, body),) = receiver.received
+    assert Alert.from_bytes(body) == ALERT
+    assert headers["Idempotency-Key"] == ALERT.alert_id
+    assert headers["Content-Type"] == "application/json"
+    stamp = headers["X-Evalstream-Timestamp"]
+    assert abs(int(stamp) - time.time()) < 60
+    expected = hmac.new(b"k3y", stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    assert headers["X-Evalstream-Signature"] == f"sha256={expected}"
+
+
+async def test_a_slack_message(webhooks: Webhooks) -> None:
+    async with receiving(Receiver()) as receiver:
+        await webhooks.send(destination(receiver.url, type="slack"), ALERT.to_bytes(), ALERT.alert_id)
+    ((headers, body),) = receiver.received
+    assert "X-Evalstream-Signature" not in headers
+    message = orjson.loads(body)
+    assert message["text"] == "CRITICAL: it fell"
+    text = message["blocks"][0]["text"]["text"]
+    assert "gpt-&lt;b&gt;" in text
+    assert "no answer &amp; no apology" in text
+    assert "shop/test" in text
+    assert "4bf9" in text
+
+
+def test_a_slack_message_has_a_bounded_length() -> None:
+    long = tuple(WorstTrace(trace_id=str(i), explanation="x" * 5000) for i in range(50))
+    assert len(orjson.dumps(slack_message(ALERT.model_copy(update={"worst": long})))) < 4000
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503, 522])
+async def test_an_answer_that_says_to_try_again(webhooks: Webhooks, status: int) -> None:
+    async with receiving(Receiver([status], {"Retry-After": "7"})) as receiver:
+        with pytest.raises(Unavailable) as caught:
+            await webhooks.send(destination(receiver.url), b"{}", "a")
+        assert caught.value.retry_after_s == 7
+        await webhooks.send(destination(receiver.url), b"{}", "a")
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 403, 404, 410])
+async def test_an_answer_that_is_final(webhooks: Webhooks, status: int) -> None:
+    async with receiving(Receiver([status], {"Location": "/hook"})) as receiver:
+        with pytest.raises(Rejected, match=str(status)):
+            await webhooks.send(destination(receiver.url), b"{}", "a")
+        assert len(receiver.received) == 1
+
+
+async def test_a_receiver_that_never_answers(webhooks: Webhooks) -> None:
+    async with receiving(Receiver(hang=True)) as receiver:
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            await webhooks.send(destination(receiver.url, timeout_s=0.3), b"{}", "a")
+        assert time.monotonic() - started < 3
+
+
+async def test_nobody_listens_and_the_url_is_not_told(webhooks: Webhooks) -> None:
+    with pytest.raises(Unavailable) as caught:
+        await webhooks.send(destination("http://127.0.0.1:1/secret-path"), b"{}", "a")
+    assert "secret-path" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"])
+async def test_a_private_address_is_refused_however_it_is_written(webhooks: Webhooks, host: str) -> None:
+    async with receiving(Receiver()) as receiver:
+        port = receiver.url.rsplit(":", 1)[1]
+        with pytest.raises(Rejected, match="private|cannot be used"):
+            await webhooks.send(destination(f"http://{host}:{port}", allow_private=False), b"{}", "a")
+        assert receiver.received == []
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com/x", "file:///etc/passwd", "example.com"])
+async def test_other_schemes_are_refused(webhooks: Webhooks, url: str) -> None:
+    with pytest.raises(Rejected, match="http"):
+        await webhooks.send(destination(url), b"{}", "a")
+
+
+@pytest.mark.parametrize(
+    ("address", "private"),
+    [
+        ("8.8.8.8", False),
+        ("2606:4700:4700::1111", False),
+        ("10.1.2.3", True),
+        ("172.16.0.1", True),
+        ("192.168.1.1", True),
+        ("169.254.169.254", True),
+        ("100.64.0.1", True),
+        ("0.0.0.0", True),
+        ("224.0.0.1", True),
+        ("fe80::1%eth0", True),
+        ("fd00::1", True),
+        ("::ffff:10.0.0.1", True),
+        ("64:ff9b::a00:1", True),
+        ("64:ff9b::808:808", False),
+        ("2002:a00:1::", True),
+    ],
+)
+def test_which_addresses_are_private(address: str, private: bool) -> None:
+    assert is_private(address) is private
