@@ -188,7 +188,13 @@ class Monitor:
             return alert
         warehouse = self._context.warehouse
         below = next((rule.below for rule in self._context.settings.alerts if rule.name == alert.rule), True)
-        worst = warehouse.worst(alert.segment, alert.window_start, alert.window_end, limit=5, below=below)
+        worst = warehouse.worst(
+            alert.segment,
+            alert.window_start,
+            alert.window_end,
+            below=below,
+            failed_only=alert.statistic == "pass_rate",
+        )
         labels = warehouse.label_changes(alert.segment, alert.window_start, alert.window_end)
         return alert.model_copy(update={"worst": tuple(worst), "labels_changed": tuple(labels)})
 

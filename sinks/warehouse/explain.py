@@ -37,10 +37,16 @@ class Explanations(Part):
     """Reads for the text of an alert."""
 
     def worst(
-        self, segment: Segment, start: datetime, end: datetime, limit: int = 5, below: bool = True
+        self,
+        segment: Segment,
+        start: datetime,
+        end: datetime,
+        limit: int = 5,
+        below: bool = True,
+        failed_only: bool = False,
     ) -> list[WorstTrace]:
         """The measured traces of a segment and window that pulled most: those that did not pass first, then by value,
-        the lowest first when `below`, else the highest. One row a trace."""
+        the lowest first when `below`, else the highest. One row a trace. `failed_only` leaves out what passed."""
         direction = scores.c.value.asc() if below else scores.c.value.desc()
         order = (case((scores.c.passed.is_(False), 0), (scores.c.passed.is_(None), 1), else_=2), direction)
         ranked = (
@@ -66,7 +72,9 @@ class Explanations(Part):
         )
         by_value = ranked.c.value.asc() if below else ranked.c.value.desc()
         failing_first = case((ranked.c.passed.is_(False), 0), (ranked.c.passed.is_(None), 1), else_=2)
-        query = select(ranked).where(ranked.c.place == 1).order_by(failing_first, by_value, ranked.c.trace_id)
+        first = ranked.c.place == 1
+        wanted = first & ranked.c.passed.is_(False) if failed_only else first
+        query = select(ranked).where(wanted).order_by(failing_first, by_value, ranked.c.trace_id)
         with self.database.read() as connection:
             return [
                 WorstTrace(
