@@ -24,11 +24,9 @@ RELEASE_ATTRIBUTES = ("service.version", "deployment.name", "deployment.id")
 
 _MODEL = func.coalesce(spans.c.response_model, spans.c.request_model)
 _SPAN_VALUES: dict[str, Any] = {
-    "tool": spans.c.tool_name,
     "model": _MODEL,
     "prompt_name": spans.c.prompt_name,
     "prompt_version": spans.c.prompt_version,
-    "agent": spans.c.agent_name,
 }
 _TRACE_VALUES: dict[str, Any] = {"user_id": traces.c.user_id, "session": traces.c.session_id}
 
@@ -109,11 +107,11 @@ def member(database: Database, column: Any, *path: str) -> SQLColumnExpression[A
 
 def _dimensions(segment: Segment) -> list[tuple[str, str]]:
     """The (dimension, value) pairs of a segment, as `drift.segments` wrote them; none for what cannot be looked up."""
-    if segment.dimension is None or segment.dimension_value in (None, OTHER):
+    if segment.dimension is None or segment.dimension_value is None or segment.dimension_value.split("@")[0] == OTHER:
         return []
-    names, values = segment.dimension.split(JOINT), str(segment.dimension_value).split(JOINT)
+    names, values = segment.dimension.split(JOINT), segment.dimension_value.split(JOINT)
     if len(names) != len(values):
-        return [(segment.dimension, str(segment.dimension_value))]
+        return [(segment.dimension, segment.dimension_value)]
     if len(names) > 1:
         values = [value.replace("%2B", JOINT).replace("%25", "%") for value in values]
     return list(zip(names, values, strict=True))
@@ -128,8 +126,13 @@ def _within(database: Database, name: str, value: str) -> ColumnElement[bool]:
     if name == "tool":
         same = (scores.c.span_id.is_(None)) | (spans.c.span_id == scores.c.span_id)
         return exists().where(of_span, same, spans.c.tool_name == value)
+    if name == "agent":  # spans below an agent's are its own, too: which, only a walk of the tree would tell
+        return exists().where(of_span, spans.c.agent_name == value)
     if name in _SPAN_VALUES:
-        return exists().where(of_span, _SPAN_VALUES[name] == value)
+        found = _SPAN_VALUES[name]
+        several = select(func.count(found.distinct()) > 1).where(of_span).correlate(scores).scalar_subquery()
+        same = scores.c.span_id.is_(None) | (spans.c.span_id == scores.c.span_id) | ~several
+        return exists().where(of_span, same, found == value)
     in_resource = member(database, traces.c.resource, name) == value
     in_span = member(database, spans.c.body, "attributes", name) == value
     return exists().where(of_trace, in_resource) | exists().where(of_span, in_span)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from schemas.judge_request import JudgeRequest, View
 from schemas.score import PRECEDENCE, DecisionKey, Score
@@ -140,15 +139,17 @@ class Ledger:
             self._measured["session", row.session_id] = set(row.measured or ())
 
     def _write_subjects(self, connection: Connection) -> None:
+        """Measured evaluators of traces and sessions, and what was passed over."""
+        measured: dict[str, list[Row]] = {"trace": [], "session": []}
+        passed_over: list[Row] = []
         for kind, key in sorted(self._changed):
-            table = traces if kind == "trace" else sessions
-            values: dict[str, Any] = {}
             if (kind, key) in self._measured:
-                values["measured"] = sorted(self._measured[kind, key])
+                measured[kind].append((json_text(sorted(self._measured[kind, key])), key))
             if kind == "trace":
-                values["passed_over"] = self._passed_over[key]
-            column = table.c.trace_id if kind == "trace" else table.c.session_id
-            connection.execute(update(table).where(column == key).values(**values))
+                passed_over.append((json_text(self._passed_over[key]), key))
+        self.database.many(connection, "UPDATE traces SET measured = ? WHERE trace_id = ?", measured["trace"])
+        self.database.many(connection, "UPDATE sessions SET measured = ? WHERE session_id = ?", measured["session"])
+        self.database.many(connection, "UPDATE traces SET passed_over = ? WHERE trace_id = ?", passed_over)
 
 
 def _subject(score: Score) -> Subject:

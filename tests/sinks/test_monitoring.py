@@ -181,6 +181,7 @@ def test_the_worst_traces_of_a_segment(warehouse: Warehouse) -> None:
         ("service.version", "1.2", 1),
         ("tenant.id", "acme", 1),
         ("tenant.id", "other", 1),
+        ("tenant.id", "other@3", 1),
         ("tool+user_id", "search+u1", 1),
         ("tool+user_id", "search+u2", 0),
         ("nothing", "x", 0),
@@ -195,6 +196,15 @@ def test_the_worst_of_a_dimension(warehouse: Warehouse, dimension: str, value: s
     warehouse.write_decisions([TraceDecisions("t1", [score("t1", project="shop", environment="test")])])
     segment = SEGMENT.model_copy(update={"dimension": dimension, "dimension_value": value})
     assert len(warehouse.worst(segment, T0, at(1))) == count
+
+
+def test_a_span_of_another_model_is_not_the_worst_of_this_one(warehouse: Warehouse) -> None:
+    calls = [span(m, kind="llm", tool_name=None, response_model=m) for m in ("m1", "m2")]
+    warehouse.store_traces([trace("t1", *calls)])
+    made = [score("t1", span_id=c.span_id, project="shop", environment="test") for c in calls]
+    warehouse.write_decisions([TraceDecisions("t1", made)])
+    segment = SEGMENT.model_copy(update={"dimension": "model", "dimension_value": "m2"})
+    assert [worst.span_id for worst in warehouse.worst(segment, T0, at(1))] == ["m2"]
 
 
 def test_labels_that_changed(warehouse: Warehouse) -> None:

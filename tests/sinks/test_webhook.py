@@ -102,7 +102,7 @@ async def test_nobody_listens_and_the_url_is_not_told(webhooks: Webhooks) -> Non
 async def test_a_private_address_is_refused_however_it_is_written(webhooks: Webhooks, host: str) -> None:
     async with receiving(Receiver()) as receiver:
         port = receiver.url.rsplit(":", 1)[1]
-        with pytest.raises(Rejected, match="private|cannot be used"):
+        with pytest.raises(Rejected, match=r"private|cannot be used"):
             await webhooks.send(destination(f"http://{host}:{port}", allow_private=False), b"{}", "a")
         assert receiver.received == []
 
