@@ -52,27 +52,27 @@ def main() -> int:
 def story(data: Path, environment: dict[str, str]) -> list[str]:
     """Send and look; what should have been there and was not."""
     run = Commands(environment)
-    run("status", "--wait", str(START_S))
+    run("status", "--wait", str(START_S), meaning="four components, each a process of its own")
     clean, faulty = data / "monday.otlp.jsonl", data / "release.otlp.jsonl"
     write(clean, recorded("airline"), CLEAN_ROUNDS)
     write(faulty, broken_calls(), FAULTY_ROUNDS)
 
-    say(f"evalstream publish {clean.name}", "clean runs, each sent three times under new ids")
-    run("publish", str(clean))
-    run("status", "--wait", str(SETTLE_S), "--caught-up")
+    run(
+        "publish", str(clean), meaning=f"{len(recorded('airline'))} clean runs, each {CLEAN_ROUNDS} times under new ids"
+    )
+    run("status", "--wait", str(SETTLE_S), "--caught-up", meaning="everything that was sent has been worked on")
     run("scores", "--summary")
 
-    say(f"evalstream publish {faulty.name}", "a bad release: the agent invents tools and forgets arguments")
-    run("publish", str(faulty))
-    run("status", "--wait", str(SETTLE_S), "--caught-up", quiet=True)
+    run("publish", str(faulty), meaning="a bad release: the agent invents tools and forgets arguments")
+    run("status", "--wait", str(SETTLE_S), "--caught-up", meaning="everything that was sent has been worked on")
     wait_for(lambda: run.rows("alerts") and run.rows("drift"), 15)
     run("scores", "--summary")
-    run("drift")
-    run("alerts")
+    run("drift", meaning="a detector noticed that the scores changed")
+    run("alerts", "--limit", "1", meaning="and a rule that they are too low")
     alerts = run.rows("alerts")
     worst = next((trace["trace_id"] for alert in alerts for trace in alert["worst"]), None)
     if worst:
-        run("why", worst)
+        run("why", worst, meaning="all decisions about its worst trace")
     summary = {row["evaluator"]: row for row in run.rows("scores", "--summary")}
     checks = {
         "no scores": summary.get("tool_call_schema_valid", {}).get("scored"),
@@ -90,12 +90,10 @@ class Commands:
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
 
-    def __call__(self, *arguments: str, quiet: bool = False) -> None:
+    def __call__(self, *arguments: str, meaning: str = "") -> None:
         shown = [f'"{a}"' if " " in a else Path(a).name if a.startswith("/") else a for a in arguments]
-        if not quiet:
-            print(f"\n$ evalstream {' '.join(shown)}", flush=True)
-        out = subprocess.DEVNULL if quiet else None
-        subprocess.run([*evalstream(), *arguments], env=self._environment, stdout=out, check=True)
+        say(f"evalstream {' '.join(shown)}", meaning)
+        subprocess.run([*evalstream(), *arguments], env=self._environment, check=True)
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
         done = subprocess.run(
@@ -161,7 +159,7 @@ def evalstream() -> list[str]:
 
 def say(command: str, meaning: str) -> None:
     """A heading."""
-    print(f"\n$ {command}\n# {meaning}", flush=True)
+    print(f"\n$ {command}" + (f"    # {meaning}" if meaning else ""), flush=True)
 
 
 if __name__ == "__main__":

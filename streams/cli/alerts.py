@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli import console, exits, options
+from streams.cli.drift import segment_text
 
 if TYPE_CHECKING:
     from schemas.alert import Alert
@@ -72,9 +73,7 @@ def _show(alert: Alert, as_json: bool) -> None:
 
 
 def _said(alert: Alert) -> str:
-    segment = alert.segment
-    where = "/".join(part for part in (segment.project, segment.environment, segment.evaluator) if part)
-    if segment.dimension:
-        where += f", {segment.dimension} = {segment.dimension_value}"
+    if alert.summary:
+        return " ".join(alert.summary.split())
     figures = f"{alert.statistic} {console.shown(alert.value)}, threshold {console.shown(alert.threshold)}"
-    return console.shown(f"{where}: {figures}, {alert.samples} traces. {alert.summary}")
+    return f"{segment_text(alert.segment)}: {figures}, {alert.samples} traces"

@@ -18,6 +18,7 @@ from streams.runtime import Runtime, installation_key, sqlite_url
 from streams.up.child import Child
 
 LOOPBACK = "127.0.0.1"
+PYTHON = (sys.executable, "-P")  # the working directory stays out of sys.path: it may hold a `schemas` of its own
 DEFAULT_BROKER_PORT = 9092
 WORKERS = ("assemble", "evaluate", "judge", "monitor")
 GRACE_S, WORKER_GRACE_S = 10.0, 25.0  # a worker drains for up to 20 s
@@ -121,12 +122,12 @@ def _environment(settings: Settings, config: Path, data: Path) -> dict[str, str]
 def _child(
     name: str, stage: int, command: list[str], env: Mapping[str, str], data: Path, grace_s: float = GRACE_S
 ) -> Child:
-    argv = [sys.executable, "-m", "streams.cli.main", *command]
+    argv = [*PYTHON, "-m", "streams.cli.main", *command]
     return Child(name=name, argv=argv, env=env, log=data / "logs" / f"{name}.log", stage=stage, grace_s=grace_s)
 
 
 def _module(name: str, stage: int, arguments: list[str], env: Mapping[str, str], data: Path) -> Child:
-    argv = [sys.executable, "-m", f"streams.{name}", *arguments]
+    argv = [*PYTHON, "-m", f"streams.{name}", *arguments]
     return Child(name=name, argv=argv, env=env, log=data / "logs" / f"{name}.log", stage=stage, grace_s=GRACE_S)
 
 
