@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
-from sinks.redact import Redactor
 
 from schemas.errors import EvalstreamError, Unavailable
 from schemas.ids import Hasher
 from schemas.settings import Settings, SourceMap
+from sinks.redact import Redactor
 from sinks.warehouse import Warehouse
 from streams.batch import Batch
 from streams.producer import Producer

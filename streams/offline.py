@@ -13,8 +13,6 @@ from functools import reduce
 from pathlib import Path
 from typing import Literal
 
-from sinks.redact import Redactor
-
 from drift.segments import dimension_names, dimensions
 from evaluators.run import Decided, Suite
 from schemas.errors import InvalidRecord
@@ -27,6 +25,7 @@ from schemas.score import DecisionKey
 from schemas.session import SessionClosed, SessionMember
 from schemas.settings import Settings
 from schemas.trace import Session, Trace
+from sinks.redact import Redactor
 from sinks.warehouse import Known, TraceDecisions, Warehouse
 from streams.otlp_records import RECORD_OVERHEAD_BYTES
 from streams.publishing import Problem, lines_of

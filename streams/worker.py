@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from sinks.redact import Redactor
 
 from evaluators.build import build_suite
 from schemas.errors import ConfigError, Fatal, Unavailable
 from schemas.settings import Settings, SourceMap, Topics
 from sinks.outbox import OutboxSender
+from sinks.redact import Redactor
 from sinks.warehouse import Warehouse
 from streams.app import EXIT_FATAL, build_app
 from streams.context import Context, default_hasher
