@@ -7,10 +7,10 @@ SHARED ?= ../shared
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint contract docs clean
+.PHONY: help setup demo test lint contract bench bench-drift docs clean
 
 help: ## Show the targets.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.installed-test ## Install everything that tests and development need (with torch).
 
@@ -28,6 +28,15 @@ lint: $(VENV)/.installed-test ## ruff, import-linter and mypy.
 
 contract: $(VENV)/.installed-test ## Contract and end-to-end tests on real Apache Kafka, PostgreSQL and Collector (../shared).
 	SHARED=$(SHARED) PYTHON=$(BIN)/python .ci/contract $(PYTEST_ARGS)
+
+bench: $(VENV)/.installed-test ## Speed of the pipeline, the judge and the dev broker, each beside a bare loop (minutes).
+	$(BIN)/python -m tests.benchmarks.pipeline
+	$(BIN)/python -m tests.benchmarks.judge
+	$(BIN)/python -m tests.benchmarks.broker
+
+bench-drift: $(VENV)/.installed-test ## False alarms and delays of the detectors, cost of the monitor.
+	$(BIN)/python -m tests.benchmarks.detectors
+	$(BIN)/python -m tests.benchmarks.monitor
 
 docs: $(VENV)/.installed ## Write the generated pages: configuration and JSON Schemas.
 	$(BIN)/python -m schemas.settings.document

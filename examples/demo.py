@@ -37,6 +37,8 @@ def main() -> int:
         say(f"evalstream up --data {folder}", "everything on this machine; its files are removed afterwards")
         up = subprocess.Popen([*evalstream(), "up", "--port", "0", "--broker-port", "0"], env=environment)
         try:
+            wait_for((data / "up.json").exists, START_S)
+            time.sleep(2)  # for `up` to say where things are
             missing = story(data, environment)
         finally:
             say("^C", "stopping")

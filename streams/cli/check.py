@@ -92,6 +92,9 @@ def _build_the_rest(settings: Any, source: Any) -> None:
         Monitor(settings.monitor, settings.alerts, partition=0, partition_count=1)
     except ConfigError as error:
         raise error if error.file else source.error(error.message, _path(error.path)) from None
+    for index, destination in enumerate(settings.notify):
+        if not destination.url.get_secret_value().startswith(("http://", "https://")):
+            raise source.error("must begin with http:// or https://", ("notify", index, "url"))
 
 
 def _warnings(settings: Any, source: Any, decisions: set[str]) -> list[str]:

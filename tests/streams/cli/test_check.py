@@ -58,6 +58,7 @@ WRONG = {
     "detector": ("monitor:\n  detectors:\n    - {type: nope}\n", 3, "monitor.detectors[0].type"),
     "redaction": ("redaction:\n  rules:\n    - {name: X, pattern: '('}\n", 3, "redaction.rules[0].pattern"),
     "rule": ("alerts:\n  - {name: a, evaluator: refusal, warning: 0.5}\n", 2, "alerts[0]"),
+    "webhook": ("notify:\n  - {name: a, type: slack, url: hooks.slack}\n", 2, "notify[0].url"),
     "secret": ("judge:\n  api_key: sk-1\n", 2, "judge.api_key"),
     "variable": ("project: p\nenvironment: ${NOT_SET_ANYWHERE}\n", 2, "environment"),
     "open receiver": ("receiver:\n  host: 0.0.0.0\n", 2, "receiver.host"),
