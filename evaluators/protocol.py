@@ -31,7 +31,7 @@ class Target:
     trace: Trace
     span: Span | None = None
     session: Session | None = None
-    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, key: str, build: Callable[[Trace], T]) -> T:
         """What `build` makes of the trace, made once for all targets of it."""

@@ -170,7 +170,7 @@ class _Subject:
         self.trace, self.session, self.known = trace, session, known
         self.occasion, self.draft = occasion, draft
         self.views = Views(trace)
-        self.memo: dict[str, Any] = {}
+        self.memo: dict[Any, Any] = {}
         self._spans: dict[frozenset[SpanKind], list[Target]] = {}
         self._targets: list[Target] | None = None
 
@@ -269,7 +269,9 @@ def _select(entry: Entry, subject: _Subject) -> tuple[list[_Todo], int, str]:
 def _missing(evaluator: Evaluator, subject: _Subject, target: Target, digest: str) -> Sequence[str]:
     known, trace_id, version = subject.known, subject.trace.trace_id, evaluator.version
     where = target_id(target)
-    return [name for name in evaluator.decisions if DecisionKey(trace_id, name, version, where, digest) not in known]
+    if known:
+        return [n for n in evaluator.decisions if DecisionKey(trace_id, n, version, where, digest) not in known]
+    return evaluator.decisions
 
 
 def failure_of(error: BaseException) -> Failure:

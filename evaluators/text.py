@@ -46,14 +46,24 @@ class Piece(NamedTuple):
 
 
 def pieces(target: Target, choice: TextChoice) -> list[Piece]:
-    """The non-empty texts of `target`, in order."""
+    """The non-empty texts of `target`, in order; worked out once for all evaluators of the trace."""
+    key = ("text", choice, None if target.span is None else target.span.span_id)
+    found: list[Piece] | None = target.memo.get(key)
+    if found is None:
+        found = target.memo[key] = [_whole(piece) for piece in _pieces(target, choice) if piece.text]
+    return found
+
+
+def _pieces(target: Target, choice: TextChoice) -> Iterable[Piece]:
     if target.session is not None and choice == "all":
-        found = [piece for trace in target.session.traces for piece in _of_trace(trace, choice)]
-    elif target.span is None:
-        found = list(_of_trace(target.trace, choice))
-    else:
-        found = list(_of_span(target.trace, target.span, choice))
-    return [piece._replace(text=whole_text(piece.text)) for piece in found if piece.text]
+        return (piece for trace in target.session.traces for piece in _of_trace(trace, choice))
+    if target.span is None:
+        return _of_trace(target.trace, choice)
+    return _of_span(target.trace, target.span, choice)
+
+
+def _whole(piece: Piece) -> Piece:
+    return piece if piece.text.isascii() else piece._replace(text=whole_text(piece.text))
 
 
 def as_text(value: Any) -> str:

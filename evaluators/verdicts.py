@@ -25,6 +25,10 @@ def settle(decisions: Sequence[str], answers: Iterable[Any]) -> dict[str, Answer
     A verdict without a decision belongs to the only one; a skip or failure without one, to all. An answer of the wrong
     type or for an unknown decision fails every decision that has no answer of its own; two answers fail theirs.
     """
+    answers = tuple(answers)
+    if len(answers) == 1 == len(decisions) and type(answers[0]) is Verdict and answers[0].decision is None:
+        problem = problem_of(answers[0])  # by far the most frequent case
+        return {decisions[0]: Failure(INVALID, problem) if problem else answers[0]}
     settled: dict[str, Answer] = {}
     wrong = ""
     for answer in answers:
@@ -56,26 +60,26 @@ def problem_of(answer: Any) -> str:
         return "" if isinstance(answer.error_type, str) and answer.error_type else "a failure without an error type"
     if not isinstance(answer, Verdict):
         return f"a {type(answer).__name__} is no verdict"
-    if answer.value is not None and not is_finite(answer.value):
-        return f"value must be a finite number, got {answer.value!r}"[:MAX_LABEL_CHARS]
-    if answer.passed is not None and not isinstance(answer.passed, bool):
-        return f"passed must be true, false or nothing, got a {type(answer.passed).__name__}"
-    if answer.value is None and answer.label is None and answer.passed is None and answer.vector is None:
+    value, label, passed = answer.value, answer.label, answer.passed
+    if value is not None and not is_finite(value):
+        return f"value must be a finite number, got {value!r}"[:MAX_LABEL_CHARS]
+    if passed is not None and passed is not True and passed is not False:
+        return f"passed must be true, false or nothing, got a {type(passed).__name__}"
+    if value is None and label is None and passed is None and answer.vector is None:
         return "a verdict with neither value, label nor passed"
-    for name in ("label", "blamed_span_id", "model"):
-        if not isinstance(getattr(answer, name), str | None):
-            return f"{name} must be text"
+    if not (_is_text(label) and _is_text(answer.blamed_span_id) and _is_text(answer.model)):
+        return "label, blamed_span_id and model must be text"
     if not isinstance(answer.explanation, str):
         return "explanation must be text"
-    if not isinstance(answer.evidence, tuple | list) or not all(isinstance(e, Evidence) for e in answer.evidence):
+    if answer.evidence and not _is_evidence(answer.evidence):
         return "evidence must be a list of Evidence"
-    return _problem_of_attributes(answer.attributes)
+    return _problem_of_attributes(answer.attributes) if answer.attributes else ""
 
 
 def is_finite(value: Any) -> bool:
     """Whether it is a number, and one that a column can hold."""
     try:
-        return isinstance(value, int | float) and math.isfinite(value)
+        return isinstance(value, float | int) and math.isfinite(value)
     except OverflowError:
         return False
 
@@ -93,17 +97,25 @@ def clean_evidence(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     """At most `MAX_EVIDENCE` pieces with short quotes."""
     if not evidence:
         return ()
-    return tuple(
-        Evidence.model_construct(
-            span_id=piece.span_id, path=clean(piece.path, MAX_QUOTE_CHARS), quote=clean(piece.quote, MAX_QUOTE_CHARS)
-        )
-        for piece in evidence[:MAX_EVIDENCE]
-    )
+    return tuple(_cleaned(piece) for piece in evidence[:MAX_EVIDENCE])
+
+
+def _cleaned(piece: Evidence) -> Evidence:
+    path, quote = clean(piece.path, MAX_QUOTE_CHARS), clean(piece.quote, MAX_QUOTE_CHARS)
+    if path is piece.path and quote is piece.quote:
+        return piece
+    return Evidence.model_construct(span_id=piece.span_id, path=path, quote=quote)
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_evidence(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(isinstance(piece, Evidence) for piece in value)
 
 
 def _problem_of_attributes(attributes: Any) -> str:
-    if not attributes:
-        return ""
     if not isinstance(attributes, Mapping):
         return "attributes must be a mapping"
     try:

@@ -63,6 +63,8 @@ def unfenced(text: str) -> str:
 
 def is_nested_deeper(text: str, limit: int) -> bool:
     """Whether the brackets of a JSON text open more than `limit` levels; those inside strings count too."""
+    if text.count("[") + text.count("{") <= limit:
+        return False
     depth = 0
     for char in text:
         if char in "[{":
