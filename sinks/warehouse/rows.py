@@ -84,11 +84,7 @@ def tools_row(trace_id: str, digest: str, tools: Sequence[Mapping[str, Any]]) ->
 def score_row(database: Database, score: Score, stored_at: Any, *, measured: bool) -> Row:
     """`stored_at` as the driver takes it."""
     return (
-        score.trace_id,
-        score.evaluator,
-        score.evaluator_version,
-        score.target_id,
-        score.target_digest,
+        *score.key,
         score.score_id,
         score.target,
         score.span_id,
