@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,11 +28,11 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     server = make_url(request.getfixturevalue("postgres_url"))
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    name = f"evalstream_test_{uuid.uuid4().hex[:12]}"
     with engine.connect() as connection:
-        connection.execute(text("DROP DATABASE IF EXISTS evalstream_test_empty_schema WITH (FORCE)"))
-        connection.execute(text("CREATE DATABASE evalstream_test_empty_schema"))
-        yield server.set(database="evalstream_test_empty_schema").render_as_string(hide_password=False)
-        connection.execute(text("DROP DATABASE evalstream_test_empty_schema WITH (FORCE)"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+        yield server.set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
 
 
