@@ -17,8 +17,9 @@ from schemas.settings.load import first_error
 from .base import BaseEvaluator, Environment, Identity
 from .callable.pool import CallablePool
 from .registry import evaluator_class
-from .run import Entry, Suite
+from .run import Suite
 from .select import Filter
+from .subject import Entry
 
 VERSION_CHARS = 12
 

@@ -5,33 +5,23 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import re2
 
 from schemas.judge_request import Dimensions, JudgeRequest, View
 from schemas.score import DecisionKey, Score
 from schemas.source import Source
-from schemas.trace import Session, SpanKind, Trace
+from schemas.trace import Session, Trace
 
-from .base import target_digest, target_id
+from .base import target_id
 from .callable.pool import CallablePool
-from .protocol import Answer, DeferredEvaluator, Evaluator, Failure, InlineEvaluator, Skip, Target
+from .protocol import Answer, DeferredEvaluator, Failure, InlineEvaluator, Skip
 from .scores import Draft
-from .select import Filter, Views, is_sampled
+from .subject import Entry, Occasion, Subject, Todo, select
 from .verdicts import INVALID, settle
 
-_REASONS = ("no_target", "filtered", "sampled_out", "filter_error")
 _ADDRESS = re2.compile(r"\b0x[0-9a-fA-F]{6,}\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An evaluator and what selects its targets."""
-
-    evaluator: Evaluator
-    filter: Filter | None = None
-    sample_rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +75,8 @@ class Suite:
         decided = Decided()
         if trace.partial or not trace.spans:
             return decided
-        occasion = _Occasion(source, event_time, now, dimensions)
-        subject = _Subject(trace, None, known, occasion, Draft.of_trace(trace, event_time=event_time, source=source))
+        occasion = Occasion(source, event_time, now, dimensions)
+        subject = Subject(trace, None, known, occasion, Draft.of_trace(trace, event_time=event_time, source=source))
         for entry in self._of_traces:
             _decide(entry, subject, decided)
         return decided
@@ -105,9 +95,9 @@ class Suite:
         decided = Decided()
         if not session.traces or any(trace.partial for trace in session.traces):
             return decided
-        occasion = _Occasion(source, event_time, now, dimensions)
+        occasion = Occasion(source, event_time, now, dimensions)
         draft = Draft.of_session(session, event_time=event_time, source=source)
-        subject = _Subject(session.traces[-1], session, known, occasion, draft)
+        subject = Subject(session.traces[-1], session, known, occasion, draft)
         for entry in self._of_sessions:
             _decide(entry, subject, decided)
         return decided
@@ -145,72 +135,12 @@ class Suite:
         self._callables.close()
 
 
-class _Occasion(NamedTuple):
-    """When and from where the trace came."""
-
-    source: Source | None
-    event_time: datetime
-    now: datetime
-    dimensions: Dimensions
-
-
-class _Subject:
-    """One trace or session while it is decided, with what is worked out once for all evaluators."""
-
-    __slots__ = ("_spans", "_targets", "draft", "known", "memo", "occasion", "session", "trace", "views")
-
-    def __init__(
-        self,
-        trace: Trace,
-        session: Session | None,
-        known: Container[DecisionKey],
-        occasion: _Occasion,
-        draft: Draft,
-    ) -> None:
-        self.trace, self.session, self.known = trace, session, known
-        self.occasion, self.draft = occasion, draft
-        self.views = Views(trace)
-        self.memo: dict[Any, Any] = {}
-        self._spans: dict[frozenset[SpanKind], list[Target]] = {}
-        self._targets: list[Target] | None = None
-
-    def targets(self, evaluator: Evaluator) -> list[Target]:
-        if evaluator.target != "span":
-            if self._targets is None:
-                self._targets = [Target(self.trace, None, self.session, self.memo)]
-            return self._targets
-        found = self._spans.get(evaluator.span_kinds)
-        if found is None:
-            kinds = evaluator.span_kinds
-            found = [Target(self.trace, span, None, self.memo) for span in self.trace.spans if span.kind in kinds]
-            self._spans[kinds] = found
-        return found
-
-    @property
-    def is_incomplete(self) -> bool:
-        traces = self.session.traces if self.session is not None else (self.trace,)
-        return any(trace.incomplete for trace in traces)
-
-    @property
-    def sampling_unit(self) -> str:
-        return self.session.session_id if self.session is not None else self.trace.trace_id
-
-
-class _Todo:
-    """A target with the decisions that are missing of it."""
-
-    __slots__ = ("digest", "missing", "target")
-
-    def __init__(self, target: Target, digest: str, missing: Sequence[str]) -> None:
-        self.target, self.digest, self.missing = target, digest, missing
-
-
-def _decide(entry: Entry, subject: _Subject, decided: Decided) -> None:
+def _decide(entry: Entry, subject: Subject, decided: Decided) -> None:
     evaluator = entry.evaluator
-    todo, settled, reason = _select(entry, subject)
+    todo, settled, reason = select(entry, subject)
     before = len(decided.scores)
     if todo:
-        draft = subject.draft.of_evaluator(evaluator, _inclusion(entry))
+        draft = subject.draft.of_evaluator(evaluator, entry.inclusion_probability)
         if evaluator.needs_complete and subject.is_incomplete:
             answers: list[Answer] = [Skip("incomplete")]
             for item in todo:
@@ -229,7 +159,7 @@ def _decide(entry: Entry, subject: _Subject, decided: Decided) -> None:
                 decided.passed_over[decision] = reason
 
 
-def _evaluate(evaluator: InlineEvaluator, todo: Sequence[_Todo], draft: Draft, decided: Decided) -> None:
+def _evaluate(evaluator: InlineEvaluator, todo: Sequence[Todo], draft: Draft, decided: Decided) -> None:
     for item in todo:
         try:
             answers: Iterable[Answer] = tuple(evaluator.evaluate(item.target))
@@ -241,52 +171,19 @@ def _evaluate(evaluator: InlineEvaluator, todo: Sequence[_Todo], draft: Draft, d
             decided.scores.extend(_rows(draft, item, settle(evaluator.decisions, answers)))
 
 
-def _select(entry: Entry, subject: _Subject) -> tuple[list[_Todo], int, str]:
-    """Targets with missing decisions, the number of targets that miss none, and why there may be neither."""
-    evaluator = entry.evaluator
-    targets = subject.targets(evaluator)
-    if not targets:
-        return [], 0, "no_target"
-    if entry.sample_rate < 1.0 and not is_sampled(subject.sampling_unit, evaluator.name, entry.sample_rate):
-        return [], 0, "sampled_out"
-    todo: list[_Todo] = []
-    settled, reason = 0, "no_target"
-    for target in targets:
-        if entry.filter is not None:
-            passes = subject.views.passes(entry.filter, target.span)
-            if not passes:
-                reason = max(reason, "filtered" if passes is False else "filter_error", key=_REASONS.index)
-                continue
-        digest = target_digest(target, evaluator.context)
-        missing = _missing(evaluator, subject, target, digest)
-        if missing:
-            todo.append(_Todo(target, digest, missing))
-        else:
-            settled += 1
-    return todo, settled, reason
-
-
-def _missing(evaluator: Evaluator, subject: _Subject, target: Target, digest: str) -> Sequence[str]:
-    known, trace_id, version = subject.known, subject.trace.trace_id, evaluator.version
-    where = target_id(target)
-    if known:
-        return [n for n in evaluator.decisions if DecisionKey(trace_id, n, version, where, digest) not in known]
-    return evaluator.decisions
-
-
 def failure_of(error: BaseException) -> Failure:
     """An exception as a recorded failure. Addresses are left out: equal input gives equal output."""
     return Failure(type(error).__name__, _ADDRESS.sub("0x…", str(error)[:1_000]))
 
 
-def _rows(draft: Draft, item: _Todo, settled: dict[str, Answer]) -> Iterator[Score]:
+def _rows(draft: Draft, item: Todo, settled: dict[str, Answer]) -> Iterator[Score]:
     for decision in item.missing:
         answer = settled.get(decision)
         if answer is not None:
             yield draft.score(decision, item.digest, answer, span=item.target.span)
 
 
-def _views(evaluator: DeferredEvaluator, todo: Iterable[_Todo], draft: Draft, decided: Decided) -> Iterator[View]:
+def _views(evaluator: DeferredEvaluator, todo: Iterable[Todo], draft: Draft, decided: Decided) -> Iterator[View]:
     """The views that shall be judged; what cannot be viewed is recorded at once."""
     for item in todo:
         try:
@@ -304,11 +201,7 @@ def _views(evaluator: DeferredEvaluator, todo: Iterable[_Todo], draft: Draft, de
             decided.scores.extend(_rows(draft, item, answers))
 
 
-def _inclusion(entry: Entry) -> float:
-    return entry.sample_rate if 0.0 < entry.sample_rate < 1.0 else 1.0
-
-
-def _request(entry: Entry, subject: _Subject, views: Sequence[View]) -> JudgeRequest:
+def _request(entry: Entry, subject: Subject, views: Sequence[View]) -> JudgeRequest:
     evaluator, occasion = entry.evaluator, subject.occasion
     whole: Trace | Session = subject.session if subject.session is not None else subject.trace
     return JudgeRequest(
@@ -325,7 +218,7 @@ def _request(entry: Entry, subject: _Subject, views: Sequence[View]) -> JudgeReq
         views=tuple(views),
         event_time=occasion.event_time,
         requested_at=occasion.now,
-        inclusion_probability=_inclusion(entry),
+        inclusion_probability=entry.inclusion_probability,
         dimensions=occasion.dimensions,
         source=occasion.source or Source(topic="", partition=0, offset=0),
     )

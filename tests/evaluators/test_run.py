@@ -11,8 +11,9 @@ import pytest
 from evaluators.base import CodeEvaluator, DeferredBase, Environment, Identity, NoOptions
 from evaluators.callable.pool import CallablePool
 from evaluators.protocol import Answer, Failure, Skip, Target, Verdict
-from evaluators.run import Entry, Suite
+from evaluators.run import Suite
 from evaluators.select import is_sampled
+from evaluators.subject import Entry
 from schemas.judge_request import View
 from schemas.score import Evidence
 from schemas.settings import Settings
