@@ -1,16 +1,20 @@
 """Has the mean of the embeddings moved? Hotelling's two-sample T² on principal components, against a fixed reference.
 
+A new topic lies mostly outside the components of the old ones, where T² on them alone would not look. So each vector is
+described by its coordinates along the components and by its distance from the space they span (the Q statistic of process
+control: Jackson, Mudholkar: Technometrics 21, 1979): k + 1 features.
+
 The first half of a segment's `reference` vectors gives the principal components, the other half the mean and the covariance
-along them: of vectors that the components were not fitted to, or the variance would come out too large and little would be
+of the features: of vectors that the components were not fitted to, or the variance would come out too large and little would be
 found. The covariance is shrunk (Ledoit, Wolf: J. Multivariate Analysis 88, 2004), because plain it gave a hundred times
 the promised alarms on text embeddings. Then, every quarter of a window, the mean of the last `window` vectors is compared
-with the mean of that half. With n vectors in the half, m in the window and k components, (n - k) / (k (n - 1)) · T² is taken
-to be F(k, n - k) distributed. That is exact without the shrinkage, for independent vectors of one normal distribution
+with the mean of that half. With n vectors in the half, m in the window and p features, (n - p) / (p (n - 1)) · T² is taken
+to be F(p, n - p) distributed. That is exact without the shrinkage, for independent vectors of one normal distribution
 (Anderson: An Introduction to Multivariate Statistical Analysis, 5.3), and an approximation for embeddings. `alpha` is the
 chance of a false alarm in each test, and 4 alpha / window that for each vector.
 
 An alarm starts a new epoch: the next `reference` vectors are the new normal. A segment holds `reference` float16 vectors
-while it collects, then (components + 1) float32 vectors.
+while it collects, then (components + 1) float32 vectors and the whitening of its features.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 BLOCKS = 4
 SMALLEST_VARIANCE = 1e-9
 MAX_DIMENSIONS = 8192
@@ -56,12 +60,14 @@ class EmbeddingShiftOptions(Section):
 
 
 class _State:
-    """One segment. `reference` is None once `whitening` (components x dimensions), which makes the reference's covariance
-    the identity, is fitted."""
+    """One segment. `reference` is None once `mean`, `components` (k x dimensions) and, of the k + 1 features, `centre` and
+    `whitening`, which makes their covariance the identity, are fitted."""
 
     __slots__ = (
         "block_times",
         "blocks",
+        "centre",
+        "components",
         "count",
         "dimensions",
         "mean",
@@ -80,7 +86,9 @@ class _State:
         self.misfits = 0
         self.reference: list[bytes] | None = []
         self.mean: NDArray[np.float32] | None = None
-        self.whitening: NDArray[np.float32] | None = None
+        self.components: NDArray[np.float32] | None = None
+        self.centre: NDArray[np.float64] | None = None
+        self.whitening: NDArray[np.float64] | None = None
         self.blocks: list[NDArray[np.float64]] = []  # sums of projections, oldest first; the last may be unfinished
         self.block_times: list[float] = []
 
@@ -116,8 +124,8 @@ class EmbeddingShiftBank(SegmentBank[_State]):
     def encode(self, state: _State) -> bytes:
         head: list[Any] = [*self._format, state.dimensions, state.count, state.misfits, state.block_times]
         fitted = state.reference is None
-        arrays = [state.mean, state.whitening, *state.blocks] if fitted else []
-        sizes = [len(state.whitening) if state.whitening is not None else 0, len(state.blocks)]
+        arrays = [state.mean, state.components, state.centre, state.whitening, *state.blocks] if fitted else []
+        sizes = [len(state.components) if state.components is not None else 0, len(state.blocks)]
         body = b"".join(a.tobytes() for a in arrays if a is not None) if fitted else b"".join(state.reference or ())
         return orjson.dumps([*head, fitted, sizes, len(body)]) + b"\n" + body
 
@@ -173,18 +181,22 @@ class EmbeddingShiftBank(SegmentBank[_State]):
         with np.errstate(invalid="ignore"):  # all vectors alike: shares of no variance
             components = PCA(n_components=k, svd_solver="full").fit(reference[:half].astype(np.float64)).components_
         rest = reference[half:].astype(np.float64)
-        centred = (rest - rest.mean(axis=0)) @ components.T
-        shrunk = LedoitWolf(assume_centered=True).fit(centred).covariance_ * len(rest) / (len(rest) - 1)
-        covariance = shrunk + SMALLEST_VARIANCE * (1 + np.trace(shrunk)) * np.eye(k)
         state.mean = rest.mean(axis=0).astype(np.float32)
-        state.whitening = np.linalg.solve(np.linalg.cholesky(covariance), components).astype(np.float32)
+        # in row order, as they will be read back: another order sums in another order
+        state.components = np.ascontiguousarray(components, dtype=np.float32)
+        features = np.array([_features(state, vector) for vector in rest])
+        state.centre = features.mean(axis=0)
+        centred = features - state.centre
+        shrunk = LedoitWolf(assume_centered=True).fit(centred).covariance_ * len(rest) / (len(rest) - 1)
+        covariance = shrunk + SMALLEST_VARIANCE * (1 + np.trace(shrunk)) * np.eye(k + 1)
+        state.whitening = np.ascontiguousarray(np.linalg.inv(np.linalg.cholesky(covariance)))
         state.reference = None
 
     def _compare(self, state: _State, vector: NDArray[np.float16], index: int, at: float) -> Detection | None:
         import numpy as np
 
-        assert state.mean is not None and state.whitening is not None
-        projected = (state.whitening @ (vector.astype(np.float32) - state.mean)).astype(np.float64)
+        assert state.centre is not None and state.whitening is not None
+        projected = state.whitening @ (_features(state, vector) - state.centre)
         position = (state.count - self._options.reference - 1) % self._block
         if position == 0:
             state.blocks = [*state.blocks[-(BLOCKS - 1) :], projected]
@@ -223,6 +235,17 @@ class EmbeddingShiftBank(SegmentBank[_State]):
         )
 
 
+def _features(state: _State, vector: NDArray[Any]) -> NDArray[np.float64]:
+    """Coordinates along the components, and the distance from the space that they span."""
+    import numpy as np
+
+    assert state.mean is not None and state.components is not None
+    centred = vector.astype(np.float32) - state.mean
+    along = state.components @ centred
+    beside = max(float(centred @ centred) - float(along @ along), 0.0)
+    return np.append(along.astype(np.float64), np.sqrt(beside))
+
+
 _thresholds: dict[tuple[float, int, int], float] = {}
 
 
@@ -247,5 +270,7 @@ def _read_fitted(state: _State, body: bytes, k: int, blocks: int) -> None:
         return array
 
     state.mean = take(np.float32, d)
-    state.whitening = take(np.float32, k * d).reshape(k, d)
-    state.blocks = [take(np.float64, k) for _ in range(blocks)]
+    state.components = take(np.float32, k * d).reshape(k, d)
+    state.centre = take(np.float64, k + 1)
+    state.whitening = take(np.float64, (k + 1) ** 2).reshape(k + 1, k + 1)
+    state.blocks = [take(np.float64, k + 1) for _ in range(blocks)]

@@ -22,7 +22,7 @@ def test_golden_alarm() -> None:
 def test_an_alarm_begins_a_new_epoch() -> None:
     stream = vectors([(400, 0.0), (900, 3.0), (300, 0.0)])
     found = bank().update(stream)
-    assert [(d.index, d.observations) for d in found] == [(474, 475), (1399, 925)]
+    assert [(d.index, d.observations) for d in found] == [(474, 475), (1374, 900)]
 
 
 def test_no_alarm_without_a_change() -> None:
