@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli import options
+from streams.cli import console, options
 
 
 class Component(StrEnum):
@@ -33,4 +33,6 @@ def worker(
 
     found = locate(config, data)
     need_broker(found)
+    if found.settings.redaction.key is None:
+        console.note("warning: EVALSTREAM_KEY is not set; who knows the project's name can confirm a redacted value")
     raise typer.Exit(run_worker(component.value, found.settings, found.source))

@@ -224,10 +224,11 @@ def test_a_killed_component_is_started_again(up: Up) -> None:
 def test_sigterm_leaves_no_process_behind(up: Up) -> None:
     pids = up.pids() | {up.process.pid}
     groups = {pid for pid in pids if pid != up.process.pid}
+    assert groups <= working_for(up.data)
     assert len(groups) == 7
     assert up.stop() == 0, up.log.read_text()
     assert not [pid for pid in pids if is_alive(pid)]
-    assert not in_groups(groups)
+    assert not in_groups(groups) and not working_for(up.data)
     [summary] = [row for row in up.run("scores", "--summary") if row["evaluator"] == "tokens"]
     assert summary["scored"] >= 40, "the warehouse can be read after the end"
     assert up.run("query", "SELECT count(*) AS n FROM v_spans")[0]["n"] > 400
@@ -244,6 +245,22 @@ def test_a_killed_supervisor_takes_its_children_along(tmp_path: Path) -> None:
     assert not in_groups(groups)
 
 
+def test_a_wrong_configuration_of_a_part_stops_everything(up: Up) -> None:
+    """The warehouse of the tests above was filled with another key."""
+    assert up.process.poll() is not None
+    done = subprocess.run(
+        [*command(), "up", "--port", "0"],
+        env={**up.environment, "EVALSTREAM_KEY": "another"},
+        cwd=up.folder,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 2, done
+    assert "is not the key that this warehouse was filled with" in done.stderr and "Traceback" not in done.stderr
+    assert not working_for(up.data)
+
+
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
@@ -258,4 +275,16 @@ def in_groups(groups: set[int]) -> set[int]:
             continue
         if int(fields[2]) in groups and fields[0] != "Z":
             found.add(int(entry.name))
+    return found
+
+
+def working_for(data: Path) -> set[int]:
+    """Processes that were told of this data folder."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and f"EVALSTREAM_DATA={data}".encode() in (entry / "environ").read_bytes():
+                found.add(int(entry.name))
+        except OSError:
+            continue
     return found
