@@ -72,3 +72,12 @@ def test_the_makefile_has_the_targets_that_the_readme_names() -> None:
     assert {"demo", "test"} <= named
     for target in named:
         assert re2.search(rf"(?m)^{target}:", makefile), target
+
+
+def test_example_files_that_are_named_exist() -> None:
+    sources = [*PAGES, *sorted((ROOT / "streams" / "cli").glob("*.py")), ROOT / "docker-compose.yml"]
+    named = {
+        found for file in sources for found in re2.findall(r"examples/[A-Za-z0-9_./-]*[A-Za-z0-9]", file.read_text())
+    }
+    assert named
+    assert not [name for name in named if not (ROOT / name).exists()]

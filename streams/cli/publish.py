@@ -31,7 +31,7 @@ def publish(
 
     A bad line is told with file and line, counted, and left out; the exit code is then 1.
 
-    Example: evalstream publish examples/traces/clean.otlp.jsonl.gz
+    Example: evalstream publish examples/traces/airline.otlp.jsonl.gz
     """
     import asyncio
 

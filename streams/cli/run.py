@@ -39,7 +39,7 @@ def run(
 ) -> None:
     """Evaluate files with the configured evaluators, without Kafka: the same decisions as the stream makes.
 
-    Example: evalstream run examples/traces/clean.otlp.jsonl.gz --warehouse sqlite:///try.db
+    Example: evalstream run examples/traces/airline.otlp.jsonl.gz --warehouse sqlite:///try.db
     """
     from evaluators.build import build_suite
     from streams.cli.locate import locate, with_warehouse
