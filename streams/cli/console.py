@@ -35,10 +35,10 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    table = Table(title=Text(title), title_justify="left", header_style="bold", title_style="bold")
     numeric = set(right)
     for column in columns:
-        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+        table.add_column(Text(column), justify="right" if column in numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(shown(cell), style=_style(cell)) for cell in row))
     terminal().print(table)
