@@ -23,6 +23,7 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
     ("length", "evaluators.code.length:Length"),
     ("tool_call_schema_valid", "evaluators.code.tool_call_schema_valid:ToolCallSchemaValid"),
     ("unknown_tool", "evaluators.code.unknown_tool:UnknownTool"),
+    ("argument_provenance", "evaluators.code.argument_provenance:ArgumentProvenance"),
     ("tool_error_as_success", "evaluators.code.tool_error_as_success:ToolErrorAsSuccess"),
     ("latency", "evaluators.code.latency:Latency"),
     ("tokens", "evaluators.code.tokens:Tokens"),
