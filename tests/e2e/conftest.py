@@ -8,11 +8,14 @@ from uuid import uuid4
 
 import pytest
 
+from schemas.settings import Topics
+from tests.e2e.collector import UNPARTITIONED, Collector, Encoding, otelcol
 from tests.e2e.stack import CONFIG, Stack
 from tests.warehouses import postgres_databases
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 MakeStack = Callable[..., Stack]
+MakeCollector = Callable[..., Collector]
 
 
 @pytest.fixture(params=["embedded", "production"])
@@ -32,6 +35,26 @@ def new_stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeSt
     yield make
     for stack in stacks:
         stack.stop()
+
+
+@pytest.fixture
+def new_collector() -> Iterator[MakeCollector]:
+    """Makes Collectors that write to a stack's broker; they are stopped at the end."""
+    otelcol()
+    collectors: list[Collector] = []
+
+    def make(stack: Stack, encoding: Encoding = "otlp_proto", partitioned: bool = True) -> Collector:
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+            "OTLP_TOPIC": stack.topic(Topics.OTLP_SPANS),
+            "OTLP_ENCODING": encoding,
+        }
+        collectors.append(Collector(stack.folder, environment, "" if partitioned else UNPARTITIONED))
+        return collectors[-1]
+
+    yield make
+    for collector in collectors:
+        collector.stop()
 
 
 @pytest.fixture

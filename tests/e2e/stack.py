@@ -153,6 +153,11 @@ class Stack:
         """`evalstream publish FILE…`."""
         self.cli("publish", *map(str, files))
 
+    def topic(self, name: str) -> str:
+        """A topic as it is called on the broker."""
+        _, prefixed, rest = self.config.read_text().partition("topic_prefix: ")
+        return (rest.split(",")[0] if prefixed else "") + name
+
     @property
     def warehouse(self) -> Warehouse:
         """The warehouse, for looking."""
@@ -168,7 +173,7 @@ class Stack:
 
     def ready(self, components: Iterable[str] = COMPONENTS) -> None:
         """Wait until the named workers are ready."""
-        self._until(lambda: self._all(components, "ready"), START_S, "workers are not ready")
+        self.until(lambda: self._all(components, "ready"), "workers are not ready", START_S)
 
     def settle(self, components: Iterable[str] = COMPONENTS) -> None:
         """Wait until everything published has come out at the end: all caught up, and nothing changes any more."""
@@ -181,22 +186,15 @@ class Stack:
                 return False
             return time.monotonic() - last[1] > 4.0
 
-        self._until(at_rest, SETTLE_S, "it does not come to rest")
+        self.until(at_rest, "it does not come to rest")
 
     def counts(self) -> dict[str, int]:
         """Rows of the tables that a run fills."""
         tables = ("traces", "spans", "messages", "scores", "requests", "alerts", "drift_events", "dead_letters")
         return {table: self.sql(f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
-    def _all(self, components: Iterable[str], what: str) -> bool:
-        now = time.time()
-        states = [c for c in self.warehouse.components() if now - c.seen.timestamp() < FRESH_S]
-        return all(
-            any(c.component == name for c in states) and all(c.state.get(what) for c in states if c.component == name)
-            for name in components
-        )
-
-    def _until(self, condition: Callable[[], bool], seconds: float, failure: str) -> None:
+    def until(self, condition: Callable[[], bool], failure: str, seconds: float = SETTLE_S) -> None:
+        """Wait until the condition holds; fails when a process ends meanwhile."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for name, process in self.processes.items():
@@ -212,4 +210,12 @@ class Stack:
             time.sleep(0.3)
         raise AssertionError(
             f"{failure}: {[(c.component, dict(c.state)) for c in self.warehouse.components()]}\n{self.logs()}"
+        )
+
+    def _all(self, components: Iterable[str], what: str) -> bool:
+        now = time.time()
+        states = [c for c in self.warehouse.components() if now - c.seen.timestamp() < FRESH_S]
+        return all(
+            any(c.component == name for c in states) and all(c.state.get(what) for c in states if c.component == name)
+            for name in components
         )

@@ -2,67 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from tests.brokers import ROOT, RunningBroker, free_port
+from tests.brokers import ROOT, RunningBroker
+from tests.e2e.collector import Encoding
+from tests.e2e.conftest import MakeCollector
 from tests.e2e.stack import CONFIG, Stack
 
-OTELCOL = Path(os.environ.get("EVALSTREAM_TEST_OTELCOL") or ROOT.parent / "shared" / "otelcol" / "otelcol")
-START_S = 20
-
-pytestmark = [
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(not OTELCOL.exists(), reason="no OpenTelemetry Collector: set EVALSTREAM_TEST_OTELCOL"),
-]
-
-
-@contextmanager
-def collector(folder: Path, bootstrap_servers: str, topic: str, encoding: str) -> Iterator[str]:
-    """The Collector as docker-compose.yml runs it, on loopback; its OTLP/HTTP address."""
-    port = free_port()
-    environment = {
-        "OTLP_HOST": "127.0.0.1",
-        "OTLP_HTTP_PORT": str(port),
-        "OTLP_GRPC_PORT": str(free_port()),
-        "OTLP_TOPIC": topic,
-        "OTLP_ENCODING": encoding,
-        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-    }
-    with (folder / "otelcol.log").open("wb") as log:
-        process = subprocess.Popen(
-            [OTELCOL, "--config", ROOT / "docker" / "otelcol.yaml"],
-            env={**os.environ, **environment},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        deadline = time.monotonic() + START_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < deadline, (folder / "otelcol.log").read_text()
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.parametrize("encoding", ["otlp_proto", "otlp_json"])
 def test_collector_to_kafka_to_postgresql(
-    apache_kafka: RunningBroker, postgres_database: Callable[[], str], tmp_path: Path, encoding: str
+    apache_kafka: RunningBroker,
+    postgres_database: Callable[[], str],
+    new_collector: MakeCollector,
+    tmp_path: Path,
+    encoding: Encoding,
 ) -> None:
     prefix = f"{uuid4().hex[:8]}-"
     config = CONFIG.replace("kafka: {", f"kafka: {{topic_prefix: {prefix}, ", 1)
@@ -72,12 +35,12 @@ def test_collector_to_kafka_to_postgresql(
         stack.start()
         stack.ready()
         model = stack.environment["OPENAI_BASE_URL"]
-        with collector(tmp_path, apache_kafka.bootstrap_servers, f"{prefix}otlp_spans", encoding) as address:
-            program = [sys.executable, ROOT / "tests" / "e2e" / "agent_program.py", address, model]
-            done = subprocess.run(program, capture_output=True, text=True, timeout=60)
-            assert done.returncode == 0, done.stderr
-            trace_id = done.stdout.split()[-1]
-            wait_for_trace(stack, trace_id)
+        address = new_collector(stack, encoding).endpoint
+        program = [sys.executable, ROOT / "tests" / "e2e" / "agent_program.py", address, model]
+        done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        trace_id = done.stdout.split()[-1]
+        wait_for_trace(stack, trace_id)
         stack.settle()
         check(stack, trace_id)
     finally:
