@@ -17,7 +17,7 @@ from schemas.trace import Session, Trace
 from .base import target_id
 from .callable.pool import CallablePool
 from .protocol import Answer, DeferredEvaluator, Failure, InlineEvaluator, Skip
-from .scores import Draft
+from .scores import Draft, prompted_span
 from .subject import Entry, Occasion, Subject, Todo, select
 from .verdicts import INVALID, settle
 
@@ -125,9 +125,10 @@ class Suite:
         scores = []
         for index, view in enumerate(request.views):
             settled = settle(request.decisions, answers[index] if index < len(answers) else ())
+            row = draft.of_view(view)
             for decision in request.decisions:
                 answer = settled.get(decision) or Failure(INVALID, "the evaluator gave no answer")
-                scores.append(draft.score(decision, view.target_digest, answer, span_id=view.span_id))
+                scores.append(row.score(decision, view.target_digest, answer, span_id=view.span_id))
         return scores
 
     def close(self) -> None:
@@ -193,9 +194,17 @@ def _views(evaluator: DeferredEvaluator, todo: Iterable[Todo], draft: Draft, dec
         except BaseException as error:
             view = failure_of(error)  # type: ignore[assignment]
         if isinstance(view, View):
-            where = {"target_id": target_id(item.target), "target_digest": item.digest}
-            span_id = item.target.span.span_id if item.target.span is not None else None
-            yield view.model_copy(update={**where, "span_id": span_id})
+            span = item.target.span
+            prompt = span or prompted_span(item.target.trace)
+            yield view.model_copy(
+                update={
+                    "target_id": target_id(item.target),
+                    "target_digest": item.digest,
+                    "span_id": span.span_id if span is not None else None,
+                    "prompt_name": prompt.prompt_name if prompt else None,
+                    "prompt_version": prompt.prompt_version if prompt else None,
+                }
+            )
         elif view is not None:
             answers = settle(evaluator.decisions, [view])
             decided.scores.extend(_rows(draft, item, answers))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from schemas.judge_request import View
 from schemas.score import Score
 from schemas.source import Source
 from schemas.trace import Session, Span, Trace
@@ -67,6 +68,10 @@ class Draft:
                 "inclusion_probability": inclusion_probability,
             }
         )
+
+    def of_view(self, view: View) -> Draft:
+        """The same, for one view of a judge request."""
+        return Draft({**self._common, "prompt_name": view.prompt_name, "prompt_version": view.prompt_version})
 
     def score(
         self, decision: str, target_digest: str, answer: Answer, *, span: Span | None = None, span_id: str | None = None

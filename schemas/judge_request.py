@@ -17,11 +17,14 @@ e.g. ``{"model": {"gpt-4o": None}, "tool": {"search": ("a1", "b2")}}``."""
 
 
 class View(Record):
-    """What a deferred evaluator sees of one target: named texts, e.g. ``{"input": …, "output": …}``."""
+    """What a deferred evaluator sees of one target: named texts, e.g. ``{"input": …, "output": …}``, and the prompt that
+    its score will name."""
 
     target_id: str
     target_digest: str
     span_id: str | None = None
+    prompt_name: str | None = None
+    prompt_version: str | None = None
     fields: Mapping[str, Any]
 
 

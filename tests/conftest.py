@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.brokers", "tests.warehouses"]
+pytest_plugins = ["tests.brokers", "tests.warehouses", "tests.worlds"]

@@ -36,7 +36,6 @@ SECRETS_ONLY_FROM_ENVIRONMENT = (
     ("judge", "api_key"),
 )
 MAX_DOCUMENT_BYTES = 4 * 2**20
-_PLACED = re2.compile(r"([a-z_]+)\[(\d+)\]\.([a-z_]+): (.*)")
 _VARIABLE = re2.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Path_ = tuple[str | int, ...]
@@ -101,9 +100,11 @@ def parse_settings(text: str, file: str, environ: Mapping[str, str] = os.environ
             if isinstance(section, MutableMapping):
                 section[key] = environ[name]
     try:
-        return Settings.model_validate(plain), source
+        settings = Settings.model_validate(plain)
     except ValidationError as error:
         raise first_error(error, source) from None
+    _check_names(settings, source)
+    return settings, source
 
 
 def first_error(error: ValidationError, source: SourceMap, prefix: Path_ = ()) -> ConfigError:
@@ -111,10 +112,6 @@ def first_error(error: ValidationError, source: SourceMap, prefix: Path_ = ()) -
     problem = error.errors(include_url=False)[0]
     path = prefix + tuple(problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
-    placed = _PLACED.match(message) if problem["type"] == "value_error" else None
-    if placed:  # said by a validator of the whole section, which knows the place and not the line
-        path += (placed.group(1), int(placed.group(2)), placed.group(3))
-        message = placed.group(4)
     if problem["type"] == "extra_forbidden":
         message = "unknown key; see docs/configuration.md"
     elif (
@@ -130,6 +127,18 @@ def dotted(path: Path_) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
+
+
+def _check_names(settings: Settings, source: SourceMap) -> None:
+    for what, names in (
+        ("evaluators", [evaluator.label for evaluator in settings.evaluators]),
+        ("alerts", [rule.name for rule in settings.alerts]),
+        ("notify", [destination.name for destination in settings.notify]),
+    ):
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                taken = f"{what}[{names.index(name)}]"
+                raise source.error(f"{name!r} is taken by {taken}; names are unique", (what, index, "name"))
 
 
 def _document(text: str, file: str) -> Any:

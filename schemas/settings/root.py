@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from .base import Section
 from .evaluation import EmbeddingSettings, EvaluatorSettings, JudgeSettings, Price
@@ -41,17 +41,3 @@ class Settings(Section):
     monitor: MonitorSettings = MonitorSettings()
     alerts: tuple[AlertRule, ...] = ()
     notify: tuple[DestinationSettings, ...] = ()
-
-    @model_validator(mode="after")
-    def _unique(self) -> Settings:
-        for what, names in (
-            ("evaluators", [e.label for e in self.evaluators]),
-            ("alerts", [a.name for a in self.alerts]),
-            ("notify", [d.name for d in self.notify]),
-        ):
-            for index, name in enumerate(names):
-                if name in names[:index]:
-                    raise ValueError(
-                        f"{what}[{index}].name: {name!r} is taken by {what}[{names.index(name)}]; names are unique"
-                    )
-        return self
