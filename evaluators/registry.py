@@ -24,6 +24,8 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
     ("tool_call_schema_valid", "evaluators.code.tool_call_schema_valid:ToolCallSchemaValid"),
     ("unknown_tool", "evaluators.code.unknown_tool:UnknownTool"),
     ("argument_provenance", "evaluators.code.argument_provenance:ArgumentProvenance"),
+    ("unconfirmed_write", "evaluators.code.unconfirmed_write:UnconfirmedWrite"),
+    ("tool_permission", "evaluators.code.tool_permission:ToolPermission"),
     ("tool_error_as_success", "evaluators.code.tool_error_as_success:ToolErrorAsSuccess"),
     ("tool_result_malformed", "evaluators.code.tool_result_malformed:ToolResultMalformed"),
     ("tool_result_partial", "evaluators.code.tool_result_partial:ToolResultPartial"),

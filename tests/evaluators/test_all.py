@@ -24,6 +24,7 @@ OPTIONS = {
     "tokens": "{max_total: 10}",
     "cost": "{max_usd: 0.1}",
     "pii": "{text: all}",
+    "tool_permission": "{forbidden: [weather], needs_confirmation: ['*']}",
 }
 DEFERRED = ("llm_judge", "embedding_similarity", "embedding")
 CODE = tuple(name for name, _ in BUILT_IN if name not in (*DEFERRED, "python"))
