@@ -39,15 +39,17 @@ class Collector:
     ----------
     folder : for its log.
     environment : what docker/otelcol.yaml reads, less the addresses to listen on.
-    settings : more settings, which override those of docker/otelcol.yaml.
+    settings : more settings, which override those of `config`.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], settings: str = "") -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], settings: str = "", config: Path = SETTINGS
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         self.endpoint = f"http://127.0.0.1:{port}"
         self.log_path = folder / f"otelcol-{port}.log"
-        ours = [f"--config={SETTINGS}"]
+        ours = [f"--config={config}"]
         if settings:
             (folder / f"otelcol-{port}.yaml").write_text(settings)
             ours.append(f"--config={folder / f'otelcol-{port}.yaml'}")
