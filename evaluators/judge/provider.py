@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from openai._types import RequestOptions
 
 PATH = "chat/completions"
+OPENAI_URL = "https://api.openai.com/v1"
 OPTIONS: RequestOptions = {
     "headers": {"Content-Type": "application/json"},
     "security": {"bearer_auth": True},  # the default would send an administrator's key where the environment has one
@@ -162,7 +163,7 @@ def _client(settings: JudgeSettings) -> AsyncOpenAI:
     )
     return AsyncOpenAI(
         api_key=settings.api_key.get_secret_value() if settings.api_key else NO_KEY,
-        base_url=settings.base_url,
+        base_url=settings.base_url or OPENAI_URL,  # the client would take an OPENAI_BASE_URL that is set but empty
         max_retries=0,
         timeout=Timeout(None),
         http_client=DefaultAioHttpClient(limits=limits, timeout=Timeout(None)),
