@@ -42,6 +42,7 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
     ("cost", "evaluators.code.cost:Cost"),
     ("refusal", "evaluators.code.refusal:Refusal"),
     ("pii", "evaluators.code.pii:Pii"),
+    ("secrets", "evaluators.code.secrets:Secrets"),
     ("python", "evaluators.code.python:Python"),
     ("llm_judge", "evaluators.judge.evaluator:LlmJudge"),
     ("embedding_similarity", "evaluators.embedding.similarity:EmbeddingSimilarity"),
