@@ -16,6 +16,7 @@ from schemas.settings.load import first_error
 
 from .base import BaseEvaluator, Environment, Identity
 from .callable.pool import CallablePool
+from .presets import with_presets
 from .registry import evaluator_class
 from .run import Suite
 from .select import Filter
@@ -25,7 +26,7 @@ VERSION_CHARS = 12
 
 
 def build_suite(settings: Settings, source: SourceMap | None = None) -> Suite:
-    """Build every enabled evaluator.
+    """Build every enabled evaluator, and those of the presets.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def build_suite(settings: Settings, source: SourceMap | None = None) -> Suite:
     environment = Environment(settings, Path(source.file).parent.resolve(), callables)
     entries: list[Entry] = []
     taken: dict[str, int] = {}
-    for index, entry in enumerate(settings.evaluators):
+    for index, entry in enumerate(with_presets(settings)):
         if not entry.enabled:
             continue
         built = _build(entry, index, environment, source)

@@ -34,6 +34,10 @@ class Settings(Section):
     assemble: AssembleSettings = AssembleSettings()
     sessions: SessionSettings = SessionSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    presets: tuple[Literal["failure_modes"], ...] = Field(
+        (),
+        description="Evaluators with their defaults, beside those below; an entry of the same type takes precedence.",
+    )
     evaluators: tuple[EvaluatorSettings, ...] = ()
     prices: Mapping[str, Price] = Field({}, description="USD per million tokens by model; `gpt-4o*` matches a prefix.")
     judge: JudgeSettings = JudgeSettings()

@@ -50,6 +50,7 @@ def examined(file: Path) -> dict[str, Any]:
     ConfigError : with file, line and path.
     """
     from evaluators.build import build_suite
+    from evaluators.presets import with_presets
     from schemas.settings import load_settings
     from streams.receiver.serve import check_exposure
 
@@ -58,7 +59,7 @@ def examined(file: Path) -> dict[str, Any]:
     try:
         _build_the_rest(settings, source)
         check_exposure(settings, source)
-        types = {entry.label: entry.type for entry in settings.evaluators}
+        types = {entry.label: entry.type for entry in with_presets(settings)}
         evaluators = [
             {
                 "name": evaluator.name,
