@@ -9,10 +9,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from .base import Record, UtcDatetime
+from .ids import plain_digest
 
+MAX_ID_CHARS = 256
+
+
+def _identity(value: str) -> str:
+    """Ids are keys in every database: short, and without control characters."""
+    if not 0 < len(value) <= MAX_ID_CHARS or not value.isprintable():
+        raise ValueError(f"must be 1 to {MAX_ID_CHARS} printable characters")
+    return value
+
+
+def _grouping(value: str) -> str:
+    """Sessions and users are named by clients, in attributes: what cannot be a key is mended, and stays distinct."""
+    if len(value) > MAX_ID_CHARS:
+        value = f"{value[: MAX_ID_CHARS - 9]}~{plain_digest(value)[:8]}"
+    return value if value.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in value)
+
+
+Id = Annotated[str, AfterValidator(_identity)]
+GroupId = Annotated[str, AfterValidator(_grouping)]
 SpanKind = Literal["agent", "llm", "tool", "retrieval", "embedding", "other"]
 Role = Literal["system", "user", "assistant", "tool"]
 Status = Literal["unset", "ok", "error"]
@@ -71,12 +93,12 @@ class Finding(Record):
 class Span(Record):
     """One step. Fields that do not apply to its kind are None; `attributes` keeps what no dialect claimed."""
 
-    span_id: str
-    parent_id: str | None = None
+    span_id: Id
+    parent_id: Id | None = None
     remote_parent: bool = False
     name: str
     kind: SpanKind = "other"
-    digest: str = ""
+    digest: Id | Literal[""] = ""
     start: UtcDatetime
     end: UtcDatetime
     status: Status = "unset"
@@ -120,9 +142,9 @@ class Trace(Record):
     """
 
     schema_version: Literal[1] = 1
-    trace_id: str
-    session_id: str | None = None
-    user_id: str | None = None
+    trace_id: Id
+    session_id: GroupId | None = None
+    user_id: GroupId | None = None
     project: str = ""
     environment: str = ""
     spans: tuple[Span, ...]

@@ -36,6 +36,8 @@ _TEXTS = st.one_of(
     ),
 )
 _NAMES = st.text(max_size=10)
+_DIGESTS = st.text("0123456789abcdef", max_size=10)
+_TRACE_IDS = st.text("0aé:-", min_size=1, max_size=10)
 _TIMES = st.datetimes(
     min_value=datetime(1970, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)
 )  # spans may end before they start, and lie in the future
@@ -94,7 +96,7 @@ def _spans(draw: st.DrawFn, span_id: str) -> Span:
         parent_id=draw(st.none() | _IDS),
         name=draw(_NAMES),
         kind=draw(st.sampled_from(["agent", "llm", "tool", "retrieval", "embedding", "other"])),
-        digest=draw(_NAMES),
+        digest=draw(_DIGESTS),
         start=draw(_TIMES),
         end=draw(_TIMES),
         status=draw(st.sampled_from(["unset", "ok", "error"])),
@@ -132,7 +134,7 @@ def traces(draw: st.DrawFn) -> Trace:
         for digest in ("m0", "m1", "m2", "m3")
     }
     return Trace(
-        trace_id=draw(_NAMES),
+        trace_id=draw(_TRACE_IDS),
         session_id=draw(st.none() | _NAMES),
         spans=tuple(draw(_spans(span_id)) for span_id in ids),
         messages=messages,
