@@ -85,8 +85,15 @@ class Steps:
 
     def failure(self, tool: Span) -> ErrorSign | None:
         """The sign that a tool call failed: what its span says, else what its result says."""
+        if has_failed(tool):
+            return _told_by_span(tool)
+        sign = self.sign(tool)
+        return sign if sign is not None and sign.probability >= MIN_PROBABILITY else None
+
+    def sign(self, tool: Span) -> ErrorSign | None:
+        """What the rules of `tool_errors` say of a result, however unsure they are."""
         if tool.span_id not in self._signs:
-            self._signs[tool.span_id] = _failure(tool)
+            self._signs[tool.span_id] = classify(tool.result) if tool.result is not None else None
         return self._signs[tool.span_id]
 
     def key(self, tool: Span) -> CallKey | None:
@@ -147,14 +154,9 @@ def _plain_words(text: str) -> str:
     return " ".join(sorted(words))
 
 
-def _failure(tool: Span) -> ErrorSign | None:
-    if has_failed(tool):
-        quote = tool.status_message or (tool.result if isinstance(tool.result, str) else "") or tool.error_type or ""
-        return ErrorSign("span_status", 1.0, quote[:MAX_QUOTE_CHARS], "status")
-    if tool.result is None:
-        return None
-    sign = classify(tool.result)
-    return sign if sign is not None and sign.probability >= MIN_PROBABILITY else None
+def _told_by_span(tool: Span) -> ErrorSign:
+    quote = tool.status_message or (tool.result if isinstance(tool.result, str) else "") or tool.error_type or ""
+    return ErrorSign("span_status", 1.0, quote[:MAX_QUOTE_CHARS], "status")
 
 
 def _turns(trace: Trace, ordered: list[Span]) -> dict[str, Turn]:

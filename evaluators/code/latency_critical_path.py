@@ -24,7 +24,7 @@ _WORK: frozenset[SpanKind] = frozenset(("llm", "tool", "retrieval", "embedding",
 
 class LatencyCriticalPathOptions(Section):
     max_share: float = Field(
-        0.25, gt=0, le=1, description="A step may own this share of the working time on the critical path."
+        0.15, gt=0, le=1, description="A step may own this share of the working time on the critical path."
     )
     min_s: float = Field(5.0, ge=0, description="A step that owns less than this is never to blame.")
     min_ratio: float = Field(

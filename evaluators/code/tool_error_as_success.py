@@ -13,7 +13,7 @@ from schemas.trace import SpanKind
 
 from ..base import CodeEvaluator
 from ..protocol import Answer, Target, Verdict
-from ..tool_errors import classify
+from ..steps import Steps
 
 
 class ToolErrorAsSuccessOptions(Section):
@@ -30,6 +30,7 @@ class ToolErrorAsSuccess(CodeEvaluator[ToolErrorAsSuccessOptions]):
     """
 
     Options = ToolErrorAsSuccessOptions
+    implementation_version: ClassVar[int] = 2
     targets: ClassVar[frozenset[TargetKind]] = frozenset(("span",))
 
     @classmethod
@@ -40,7 +41,7 @@ class ToolErrorAsSuccess(CodeEvaluator[ToolErrorAsSuccessOptions]):
         span = target.span
         if span is None or span.result is None or span.status == "error" or span.error_type is not None:
             return ()
-        sign = classify(span.result)
+        sign = Steps.of(target).sign(span)
         if sign is None or sign.probability < self.options.min_probability:
             value = sign.probability if sign is not None else 0.0
             return (Verdict(value=value, label="none", passed=True),)

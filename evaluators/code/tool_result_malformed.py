@@ -19,9 +19,14 @@ BINARY_HEAD_CHARS = 2_000
 MIN_BINARY_CHARS = 16
 MAX_BINARY_SHARE = 0.1
 CONTEXT_CHARS = 60
+MAX_OBJECT_CHARS = 300
 
 _CONTROL = compiled(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x{FFFD}]")
 _MAGIC = ("%PDF-", "PK\x03\x04", "\x89PNG", "\ufffdPNG", "GIF8", "\x7fELF", "\x1f\ufffd")
+_OBJECT = compiled(
+    r"\A(?:\[object \w+\]|undefined|<(?:[\w.]+ object at 0x[0-9a-f]+|(?:coroutine|generator|async_generator|function|bound method|class|module)"
+    r" [^>]{1,200}|Response \[\d{3}\]|Future [^>]{1,200}|Task [^>]{1,200})>)\z"
+)
 _PAGE = compiled(r"(?i)\A\s*<(?:!doctype\s+html|html)\b")
 _XML = compiled(r"(?i)\A\s*<\?xml\b")
 
@@ -30,7 +35,7 @@ class ToolResultMalformed(CodeEvaluator[NoOptions]):
     """Fails where a tool's result is damaged: JSON that was cut off or is broken, a page where data was due, bytes.
 
     Labels: `truncated` (it ends inside a value), `unbalanced` (brackets that close what was never opened), `broken`, `html`
-    (a page from a tool whose other results in the trace are JSON), `xml` (a document that does not end), `binary`. A text
+    (a page from a tool whose other results in the trace are JSON), `xml` (a document that does not end), `binary`, `unserialised` (`[object Object]`, `<coroutine object …>`). A text
     that only begins like JSON passes (log lines, links, programs, Python's notation, several documents), and so does a
     cut that the arguments asked for (a range of lines, a limit of characters).
     """
@@ -47,7 +52,7 @@ class ToolResultMalformed(CodeEvaluator[NoOptions]):
         if span is None or span.result is None or span.truncated:
             return ()
         for path, text in result_texts(span.result):
-            damage = json_damage(text) or _binary(text) or _markup(text, Steps.of(target), span)
+            damage = json_damage(text) or _binary(text) or _unserialised(text) or _markup(text, Steps.of(target), span)
             if damage is not None and not (damage.label in ("truncated", "unbalanced", "xml") and asks_for_part(span)):
                 return (_malformed(span, path, damage),)
         return (_WHOLE,)
@@ -66,6 +71,14 @@ def _binary(text: str) -> Damage | None:
     if strange <= MAX_BINARY_SHARE * len(head):
         return None
     return Damage("binary", f"{strange} of its first {len(head)} characters are no text", head[:CONTEXT_CHARS])
+
+
+def _unserialised(text: str) -> Damage | None:
+    """What a program prints of an object that nobody has turned into text."""
+    stripped = text.strip() if len(text) < MAX_OBJECT_CHARS else ""
+    if _OBJECT.search(stripped) is None:
+        return None
+    return Damage("unserialised", "it names an object of the program in place of its content", stripped)
 
 
 def _markup(text: str, steps: Steps, span: Span) -> Damage | None:

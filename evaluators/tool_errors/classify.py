@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import orjson
@@ -14,6 +15,8 @@ from .sign import ErrorSign
 
 MAX_UNWRAPPED = 4
 MAX_ITEMS = 50
+MAX_LITERAL_CHARS = 4_000
+_LISTS = ("results", "items", "records")
 _CARRIERS = ("content", "text", "result", "output", "data", "body", "response", "structuredContent", "return_value")
 _CARRIER_COMPANIONS = frozenset(
     (
@@ -39,6 +42,11 @@ def _classify(value: Any, path: str, depth: int) -> ErrorSign | None:
     sign = envelope_sign(value)
     if sign is not None:
         return sign._replace(path=f"{path}.{sign.path}")
+    for key in _LISTS:
+        if isinstance(value.get(key), list) and all(isinstance(item, dict) for item in value[key]) and depth:
+            sign = _of_list(value[key], f"{path}.{key}", depth - 1)
+            if sign is not None and all(item in (None, "", [], {}) for name, item in value.items() if name != key):
+                return sign
     inner = _carried(value)
     return _classify(value[inner], f"{path}.{inner}", depth - 1) if inner is not None and depth else None
 
@@ -52,8 +60,20 @@ def _of_text(text: str, path: str, depth: int) -> ErrorSign | None:
             return _classify(orjson.loads(stripped), path, depth - 1)
         except orjson.JSONDecodeError:
             pass
+    if stripped.startswith("{'") and depth and len(stripped) <= MAX_LITERAL_CHARS:
+        found = _literal(stripped)
+        if found is not None:
+            return _classify(found, path, depth - 1)
     sign = (markup_sign(stripped) if stripped[0] == "<" else None) or prose_sign(stripped)
     return sign._replace(path=path) if sign is not None else None
+
+
+def _literal(text: str) -> Any:
+    """A dictionary in Python's own notation, as tools return it that forget to encode their result."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return None
 
 
 def _of_list(values: list[Any] | tuple[Any, ...], path: str, depth: int) -> ErrorSign | None:

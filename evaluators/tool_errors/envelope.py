@@ -26,11 +26,12 @@ _NOT_LETTERS = compiled(r"[^a-z]+")
 _ERROR_KEYS = frozenset(
     (
         *("error", "errors", "err", "exception", "fault", "failure", "errormessage", "errormsg", "errorcode"),
-        *("errortype", "errordescription", "errordetails", "errorinfo", "errno", "stacktrace", "traceback"),
+        *("errortype", "errordescription", "errordetails", "errorinfo", "errno", "stacktrace", "traceback", "errcode"),
+        *("errmsg", "errormessages", "errorreason", "errorcause"),
     )
 )
 _SUCCESS_KEYS = frozenset(("success", "ok", "succeeded", "successful", "issuccess", "issuccessful"))
-_FAILURE_FLAGS = frozenset(("iserror", "haserror", "failed", "isfailed", "iserrored"))
+_FAILURE_FLAGS = frozenset(("iserror", "haserror", "failed", "isfailed", "iserrored", "timedout"))
 _STATUS_KEYS = frozenset(("status", "state", "result", "outcome", "resultcode", "responsestatus", "type", "level"))
 _CODE_KEYS = frozenset(("status", "statuscode", "code", "httpstatus", "httpstatuscode", "httpcode", "responsecode"))
 _MESSAGE_KEYS = frozenset(
@@ -56,6 +57,8 @@ _ENVELOPE_KEYS = (
             *("extensions", "locations", "domain", "docurl", "documentationurl", "helpurl", "moreinfo", "links"),
             *("version", "meta", "severity", "category", "name", "param", "field", "tool", "toolname", "cached"),
             *("statuses", "warnings", "attempts", "durationms", "elapsed", "host", "region", "endpoint", "cfray"),
+            *("took", "tookms", "elapsedms", "latency", "latencyms", "duration", "server", "node", "ret", "retcode"),
+            *("header", "head", "responsestatus", "responseheader", "responsemetadata"),
         )
     )
 )
@@ -69,6 +72,11 @@ _FAILURE_WORDS = frozenset(
 )
 _HTTP_FAILURES = range(400, 600)
 _NOTHING: tuple[Any, ...] = (None, "", [], {}, False, 0, "none", "None", "null", "0", "false")
+_NO_ERROR = frozenset(("ok", "success", "no error", "no errors", "n/a", "-", "none", "successful"))
+_HEADS = frozenset(
+    ("meta", "header", "head", "status", "responsestatus", "responseheader", "result", "responsemetadata")
+)
+MAX_ECHOED_FIELDS = 2
 
 
 def envelope_sign(value: Mapping[str, Any]) -> ErrorSign | None:
@@ -81,7 +89,12 @@ def envelope_sign(value: Mapping[str, Any]) -> ErrorSign | None:
         if name in ("iserror", "haserror") and item is True:
             return ErrorSign("failure_envelope", CERTAIN, _quote(value), key)
     if substance:
-        return None
+        return _beside_an_echo(value, fields)
+    for name, (key, item) in fields.items():
+        if name in _HEADS and isinstance(item, Mapping):
+            inner = envelope_sign(item) if name not in ("result",) else None
+            if inner is not None:
+                return inner._replace(path=f"{key}.{inner.path}")
     for name, (key, item) in fields.items():
         label = _mark(name, item, fields)
         if label is not None:
@@ -90,7 +103,9 @@ def envelope_sign(value: Mapping[str, Any]) -> ErrorSign | None:
 
 
 def _mark(name: str, item: Any, fields: Mapping[str, tuple[str, Any]]) -> str | None:
-    if name in _ERROR_KEYS and item not in _NOTHING and not isinstance(item, bool | float):
+    if name in _ERROR_KEYS and not _is_no_error(item) and not isinstance(item, bool | float):
+        return "error_object"
+    if name in ("detail", "details") and isinstance(item, list) and item and all(_is_validation(each) for each in item):
         return "error_object"
     if name in _ERROR_KEYS | _FAILURE_FLAGS and item is True:
         return "failure_envelope"
@@ -105,6 +120,32 @@ def _mark(name: str, item: Any, fields: Mapping[str, tuple[str, Any]]) -> str | 
         return "error_object"
     if name in _CODE_KEYS and _is_http_failure(item) and (len(fields) == 1 or _says_why(fields)):
         return "http_status"
+    return None
+
+
+def _is_no_error(item: Any) -> bool:
+    """An error field that tells of none: empty, zero, "ok", or an object with nothing but such values."""
+    if item in _NOTHING or (isinstance(item, str) and item.strip().lower() in _NO_ERROR):
+        return True
+    return isinstance(item, Mapping) and all(each in _NOTHING for each in item.values())
+
+
+def _is_validation(item: Any) -> bool:
+    """One entry of a list of validation errors, as FastAPI and pydantic give it."""
+    return isinstance(item, Mapping) and "msg" in item and ("loc" in item or "type" in item)
+
+
+def _beside_an_echo(value: Mapping[str, Any], fields: Mapping[str, tuple[str, Any]]) -> ErrorSign | None:
+    """``{"user_id": "u1", "error": "backend unavailable"}``: what was asked for is repeated, and an error says that it
+    was not got. An entity that has an error (a build, a payment) has more fields, or says it in words of its own."""
+    rest = [item for name, (_, item) in fields.items() if name not in _ENVELOPE_KEYS and item not in _NOTHING]
+    if len(rest) > MAX_ECHOED_FIELDS or any(isinstance(item, Mapping | list) for item in rest):
+        return None
+    for name, (key, item) in fields.items():
+        if name in _ERROR_KEYS and isinstance(item, str):
+            text = whole_text(item)
+            if is_failure_phrase(text) or prose_sign(text):
+                return ErrorSign("error_object", LIKELY, _quote(value), key)
     return None
 
 

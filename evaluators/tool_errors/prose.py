@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..patterns import compiled
 from .sign import ErrorSign
+from .systems import is_system_message
 
 CERTAIN, SURE, LIKELY = 0.98, 0.92, 0.75
 SHORT_CHARS = 320
@@ -21,7 +22,7 @@ _ERROR_LINE = compiled(
     r"|fetching|reading|loading|parsing|connecting|performing|code\s*[:=]?\s*\d|\d{3}\b)|\.?\z)"
 )
 _EXCEPTION_LINE = compiled(
-    r"\A(?:[A-Za-z_][\w$]*(?:\.|::))*[A-Z][A-Za-z0-9_]*(?:Error|Exception|Failure|Fault|Interrupt|Timeout)"
+    r"\A(?:[A-Za-z_][\w$]*(?:\.|::))*[A-Z][A-Za-z0-9_$]*(?:Error|Exception|Failure|Fault|Interrupt|Timeout)"
     r"(?:\s*[:(\[]|\s*\z|\n)"
 )
 _TRACEBACK = compiled(
@@ -54,10 +55,10 @@ _PHRASE = compiled(
     r" (?:has |was |is |could not be |cannot be )?(?:failed|timed? ?out|aborted|refused|reset|rejected|denied|lost|closed"
     r"|terminated|interrupted|error|failure|completed unsuccessfully)"
     r"|(?:service|server|system|backend|upstream|database|host|api|resource|endpoint|upstream service)"
-    r" (?:is |was )?(?:currently |temporarily )*(?:unavailable|unreachable|overloaded|down|not responding|not available))"
+    r" (?:is |was )?(?:currently |temporarily )*(?:unavailable|unreachable|overloaded|down|not responding|not available)(?:\s*(?:[.:!,;(]|\z)| (?:for|due|at|right|now|please|try|because|while|and)\b))"
     r"|something went wrong|failed to \w+|unable to \w+|could ?n[o']t \w+|(?:cannot|can'?t) (?:find|connect|read|open|access|get|load|parse|process|complete|reach|resolve|create|write|execute|query|retrieve|fetch|locate|determine|call|perform|allocate|import|cancel|update|book|delete|serve|handle)"
-    r"|(?:permission|access) (?:was |is )?denied|(?:unauthori[sz]ed|forbidden|unauthenticated|exception|abort(?:ed)?)\s*(?:[.:!,;]|\z)|not authenticated"
-    r"|internal (?:server )?error|(?:service|temporarily|currently) (?:temporarily )?unavailable|bad gateway|gateway time-?out"
+    r"|(?:permission|access) (?:was |is )?denied(?:\s*(?:[.:!,;(]|\z)| (?:for|to|by|while|when|due|on)\b)|(?:unauthori[sz]ed|forbidden|unauthenticated|exception|abort(?:ed)?)\s*(?:[.:!,;]|\z)|not authenticated"
+    r"|internal (?:server )?error|(?:service|temporarily|currently) (?:temporarily )?unavailable(?:\s*(?:[.:!,;(]|\z)| (?:for|due|at|right|please|try|because|while)\b)|bad gateway|gateway time-?out"
     r"|bad request|rate[- ]limit(?:ed| exceeded| reached)|too many requests|quota (?:exceeded|exhausted)|timed? ?out(?: (?:after|while|waiting|error|exceeded|reached|expired|connecting)|\s*(?:[.:!,;]|\z))"
     r"|deadline exceeded|connection (?:refused|reset|timed out|error|aborted)|network (?:error|unreachable|is unreachable)"
     r"|no such file or directory|command not found|segmentation fault|out of memory|max(?:imum)? retries exceeded"
@@ -70,12 +71,17 @@ _SHELL = compiled(
     r"(?i)\A[\w./-]{1,60}: (?:(?:line \d+: )?[^\n:]{0,120}: )?(?:no such file or directory|command not found|permission denied"
     r"|not a directory|is a directory|cannot (?:access|open|stat|create)|connection refused|not found\s*\z|fatal error)"
 )
+_CAPTION = compiled(
+    r"(?i)\A(?:result|output|response|stderr|stdout|observation|tool (?:result|output|response))\s*:\s+"
+)
+_QUESTION = compiled(r"\A[^.!:\n]{0,120}\?")
 _LOG_LINE = compiled(r"\A\[?\d{4}-\d\d-\d\d|\A\[?\d\d:\d\d:\d\d|\A(?:#|//|/\*|--|>>>|def |class |import )")
 
 
 def prose_sign(text: str) -> ErrorSign | None:
     """The sign of failure in a text that is neither JSON nor markup."""
     quote = text[:MAX_QUOTE_CHARS]
+    text = _CAPTION.sub("", text)
     traceback = _TRACEBACK.search(text[: SHORT_CHARS * 8])
     if traceback is not None and traceback.start() <= PREFACE_CHARS and not _LOG_LINE.search(text):
         return ErrorSign("traceback", CERTAIN, quote)
@@ -96,4 +102,7 @@ def prose_sign(text: str) -> ErrorSign | None:
 
 def is_failure_phrase(text: str) -> bool:
     """Whether a short text as a whole says that something failed."""
-    return len(text) <= PHRASE_CHARS and "\n" not in text.strip() and _PHRASE.search(text.strip()) is not None
+    text = text.strip()
+    if len(text) > PHRASE_CHARS or "\n" in text or _QUESTION.search(text):
+        return False
+    return _PHRASE.search(text) is not None or is_system_message(text)
