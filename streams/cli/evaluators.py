@@ -1,4 +1,4 @@
-"""`evalstream evaluators list` and `evalstream evaluators show`."""
+"""`evalstream evaluators list`, `show` and `test`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli import console, options
+from streams.cli import console, options, trying
 
 if TYPE_CHECKING:
     from evaluators.base import BaseEvaluator
 
 evaluators = typer.Typer(help="What can be configured under `evaluators:`.", no_args_is_help=True)
+evaluators.command("test")(trying.test_file)
 
 
 @evaluators.command("list")
