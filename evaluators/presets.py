@@ -31,6 +31,7 @@ FAILURE_MODES: tuple[str, ...] = (
     "agent_loop",
     # leaks and attacks
     "secrets",
+    "prompt_injection",
 )
 PRESETS: Mapping[str, tuple[str, ...]] = {"failure_modes": FAILURE_MODES}
 

@@ -43,6 +43,7 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
     ("refusal", "evaluators.code.refusal:Refusal"),
     ("pii", "evaluators.code.pii:Pii"),
     ("secrets", "evaluators.code.secrets:Secrets"),
+    ("prompt_injection", "evaluators.code.prompt_injection:PromptInjection"),
     ("python", "evaluators.code.python:Python"),
     ("llm_judge", "evaluators.judge.evaluator:LlmJudge"),
     ("embedding_similarity", "evaluators.embedding.similarity:EmbeddingSimilarity"),
