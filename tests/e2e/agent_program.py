@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from openai import OpenAI
 from openinference.instrumentation.openai import OpenAIInstrumentor
@@ -11,7 +12,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-TOOL = {
+TOOL: Any = {
     "type": "function",
     "function": {"name": "search", "parameters": {"type": "object", "properties": {"q": {"type": "string"}}}},
 }

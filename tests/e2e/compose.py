@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 import re2
 from ruamel.yaml import YAML
+from sqlalchemy import make_url
 
 from tests.brokers import KAFKA_SCRIPT, ROOT, free_port
 from tests.e2e.collector import Collector
 
 HEALTHY_S = 60.0
+LOOK_EVERY_S = 1.5  # each look starts a process
 STOP_S = 30.0
 PORTS = ("9092", "9093", "19092")
 KAFKA_TOOLS = {"/opt/kafka/bin/kafka-broker-api-versions.sh": "org.apache.kafka.tools.BrokerApiVersionsCommand"}
@@ -171,7 +173,7 @@ class Compose:
         while not self.is_healthy(name):
             ended = name in self._processes and self._processes[name].poll() is not None
             assert not ended and time.monotonic() < deadline, f"{name} does not become healthy\n{self.logs()}"
-            time.sleep(0.5)
+            time.sleep(LOOK_EVERY_S)
 
     # --- names and places ----------------------------------------------------------------------------------------
 
@@ -191,13 +193,12 @@ class Compose:
 
     def _surroundings(self, name: str) -> dict[str, str]:
         """What a process in the container sees, and no more of this machine's environment than its PATH."""
-        server = self._database.rpartition("@")[2].partition("/")[0]
-        host, _, port = server.partition(":")
+        server = make_url(self._database)
         return {
             "PATH": f"{self._folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
-            "PGHOST": host,
-            "PGPORT": port or "5432",
+            "PGHOST": server.host or "",
+            "PGPORT": str(server.port or 5432),
             "TMPDIR": self._placed("/tmp"),
             "EVALSTREAM_DATA": self._placed(WORK_FOLDER),  # of the Dockerfile
             "HOME": self._placed(WORK_FOLDER),

@@ -1,4 +1,7 @@
-"""A program with the `openai` client, instrumented: what it said and did comes out as spans and scores."""
+"""A program with the `openai` client, instrumented: what it said and did comes out as spans and scores.
+
+Here it sends to `evalstream up`; in test_topology.py to the Collector, by Apache Kafka into PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.brokers import ROOT, RunningBroker
-from tests.e2e.conftest import MakeCollector
+from tests.brokers import ROOT
 from tests.e2e.scripted_model import COMPLETION_TOKENS, PROMPT_TOKENS, RETURNED, final_answer, scripted_model
-from tests.e2e.stack import CONFIG, Stack
 from tests.e2e.test_up import START_S, Up
 from tests.e2e.weather_agent import FAILURE, MODEL, SKY, SYSTEM
 
@@ -32,28 +33,6 @@ def model() -> Iterator[str]:
     pytest.importorskip("opentelemetry.instrumentation.genai.openai", reason="the instrumentation is not installed")
     with scripted_model() as base_url:
         yield base_url
-
-
-def test_by_collector_and_apache_kafka_into_postgresql(
-    model: str,
-    apache_kafka: RunningBroker,
-    postgres_database: Callable[[], str],
-    new_collector: MakeCollector,
-    tmp_path: Path,
-) -> None:
-    stack = Stack(tmp_path / "stack", apache_kafka.bootstrap_servers, postgres_database(), _prefixed("live-"))
-    stack.start_judge()
-    stack.start()
-    try:
-        stack.ready()
-        trace_ids = run_agent(model, new_collector(stack).endpoint)
-        stack.until(lambda: stack.counts()["traces"] == len(CITIES), "the turns do not arrive")
-        stack.settle()
-        check(trace_ids, lambda sql: stack.cli("query", sql))
-        assert stack.counts()["dead_letters"] == 0
-        assert len(stack.sql("SELECT session_id FROM sessions")) == 1
-    finally:
-        stack.stop()
 
 
 def test_by_our_receiver_into_sqlite(model: str, tmp_path: Path) -> None:
@@ -152,7 +131,3 @@ def _json(value: Any) -> Any:
         return _json(orjson.loads(value)) if isinstance(value, str) else value
     except orjson.JSONDecodeError:
         return value
-
-
-def _prefixed(prefix: str) -> str:
-    return CONFIG.replace("kafka: {", f"kafka: {{topic_prefix: {prefix}, ", 1)

@@ -32,7 +32,7 @@ def judge(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def compose(tmp_path: Path, judge: str, postgres_database: Callable[[], str]) -> Iterator[Compose]:
+def composed(tmp_path: Path, judge: str, postgres_database: Callable[[], str]) -> Iterator[Compose]:
     otelcol()
     dotenv = {
         "EVALSTREAM_KEY": "5f" * 32,
@@ -45,33 +45,33 @@ def compose(tmp_path: Path, judge: str, postgres_database: Callable[[], str]) ->
     services.down()
 
 
-def test_the_services_of_the_compose_file_work_together(compose: Compose) -> None:
+def test_the_services_of_the_compose_file_work_together(composed: Compose) -> None:
     pytest.importorskip("opentelemetry.instrumentation.genai.openai", reason="the instrumentation is not installed")
-    compose.up()
-    status = compose.run("status")
+    composed.up()
+    status = composed.run("status")
     assert status.returncode == 0, status.stdout + status.stderr
-    assert compose.collector
+    assert composed.collector
     with scripted_model() as model:
-        trace_ids = run_agent(model, compose.collector.endpoint)
-    wait_for_traces(compose, len(trace_ids))
-    settled = compose.run("status", "status", "--wait", "120", "--caught-up")
-    assert settled.returncode == 0, settled.stdout + compose.logs()
-    check(trace_ids, lambda sql: query(compose, sql))
-    assert compose.written() == []
+        trace_ids = run_agent(model, composed.collector.endpoint)
+    wait_for_traces(composed, len(trace_ids))
+    settled = composed.run("status", "status", "--wait", "120", "--caught-up")
+    assert settled.returncode == 0, settled.stdout + composed.logs()
+    check(trace_ids, lambda sql: query(composed, sql))
+    assert composed.written() == []
 
-    compose.kill("judge")
+    composed.kill("judge")
     deadline = time.monotonic() + UNHEALTHY_S
-    while compose.is_healthy("judge"):
+    while composed.is_healthy("judge"):
         assert time.monotonic() < deadline, "the health check does not see that a worker is gone"
         time.sleep(0.5)
-    assert all(compose.is_healthy(name) for name in COMPONENTS if name != "judge")
+    assert all(composed.is_healthy(name) for name in COMPONENTS if name != "judge")
 
 
 def wait_for_traces(compose: Compose, count: int) -> None:
     deadline = time.monotonic() + 60
     while query(compose, "SELECT count(*) AS n FROM traces")[0]["n"] < count:
         assert time.monotonic() < deadline, compose.logs()
-        time.sleep(0.5)
+        time.sleep(1)
 
 
 def query(compose: Compose, sql: str) -> list[dict[str, Any]]:
