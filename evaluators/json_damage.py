@@ -23,9 +23,9 @@ MAX_BROKEN_CHARS = 200_000
 
 _STRING = r'"(?:[^"\\]|\\.)*'
 _MEANT = compiled(
-    rf'(?s)\A(?:\{{\s*(?:\z|\}}|{_STRING}(?:\z|"\s*(?:\z|:)))'
-    rf"|\[\s*(?:\z|\{{\s*(?:\z|\}}|{_STRING}(?:\z|\"\s*(?:\z|:)))|\[\s*(?:\z|[\[{{\"\d-])"
-    rf'|{_STRING}"\s*(?:\z|[,\]])|(?:-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)\s*(?:,\s*[\[{{"\d.tfn-]|,\s*\z)))'
+    rf'(?s)\A(?:\{{\s*(?:\z|\}}|{_STRING}(?:\\?\z|"\s*(?:\z|:)))'
+    rf"|\[\s*(?:\z|\{{\s*(?:\z|\}}|{_STRING}(?:\\?\z|\"\s*(?:\z|:)))|\[\s*(?:\z|[\[{{\"\d-])"
+    rf'|{_STRING}(?:\\?\z|"\s*(?:\z|[,\]]))|(?:-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)\s*(?:,\s*[\[{{"\d.tfn-]|,\s*\z)))'
 )
 _PREFACE = compiled(r'(?s)\A[^\n{}\[\]"]{1,80}[:\n]\s*([\[{]\s*(?:\{\s*)?"[^"\\]{0,80}".*)\z')
 _FENCE = compiled(r"(?s)\A```(?:json|JSON)?[ \t]*\r?\n(.*?)(?:\r?\n```\s*)?\z")
@@ -109,10 +109,12 @@ def _broken(text: str) -> Damage | None:
 
 def _headless(text: str) -> Damage | None:
     """JSON whose beginning is missing: it closes brackets that it never opened."""
-    scan = _scan(text)
-    if scan.mismatch is None or text[scan.mismatch :].strip("}] \r\n\t,"):
-        return None
-    return Damage("unbalanced", "the JSON closes brackets that it never opened: its beginning is missing", text[:60])
+    for whole in (text, '"' + text):  # it may begin inside a string
+        scan = _scan(whole)
+        if scan.mismatch is not None and not whole[scan.mismatch :].strip("}] \r\n\t,"):
+            quote = text[:CONTEXT_CHARS]
+            return Damage("unbalanced", "it closes brackets that it never opened: its beginning is missing", quote)
+    return None
 
 
 def _scan(text: str) -> _Scan:
