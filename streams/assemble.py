@@ -11,7 +11,6 @@ import structlog
 from schemas.errors import InvalidRecord
 from schemas.otlp import TraceFragment, assemble, decode, raw_split
 from schemas.settings import AssembleSettings, Topics
-from schemas.trace import Trace
 from streams.batch import Batch
 from streams.context import Abandoned, Context
 from streams.dead_letters import DeadLetters
@@ -20,7 +19,7 @@ from streams.gathering import Gathered, Gathering, log_time
 from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
-from streams.shrink import shrink
+from streams.shrink import fitted
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +102,7 @@ class Assemble:
         ]
         await self._context.patiently(batch, "splitting records", lambda: self._context.producer.publish(outgoing))
 
-    def _compose(self, group: Group[TraceFragment]) -> Outgoing:
+    def _compose(self, group: Group[TraceFragment]) -> list[Outgoing]:
         trace = assemble(
             group.parts,
             default_project=self._context.settings.project,
@@ -111,12 +110,9 @@ class Assemble:
             incomplete=group.why in ("age", "size"),
             partial=group.why in ("memory", "lag"),
         )
-        return Outgoing(Topics.TRACES, self._bounded(self._context.redactor.trace(trace)), group.key.encode())
-
-    def _bounded(self, trace: Trace) -> bytes:
-        data = trace.to_bytes()
         limit = self._context.producer.max_record_bytes - RECORD_OVERHEAD_BYTES
-        return data if len(data) <= limit else shrink(trace, limit).to_bytes()
+        pieces = fitted(self._context.redactor.trace(trace), limit)
+        return [Outgoing(Topics.TRACES, piece, group.key.encode()) for piece in pieces]
 
 
 def _is_astray(batch: Batch, record: Any, fragments: Sequence[TraceFragment]) -> bool:

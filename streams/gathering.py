@@ -43,7 +43,7 @@ class Gathering(Generic[Part]):
 
     Parameters
     ----------
-    compose : makes the record of a whole; called in a thread.
+    compose : makes the record of a whole, or several where one would be too large; called in a thread.
     max_open_bytes : beyond it the oldest groups leave early, with the reason ``memory``.
     """
 
@@ -52,7 +52,7 @@ class Gathering(Generic[Part]):
         context: Context,
         progress: Progress,
         patience: Patience,
-        compose: Callable[[Group[Part]], Outgoing],
+        compose: Callable[[Group[Part]], list[Outgoing]],
         *,
         max_open_bytes: float,
     ) -> None:
@@ -121,7 +121,7 @@ class Gathering(Generic[Part]):
     async def _write(self, place: Place, groups: Sequence[Group[Part]]) -> None:
         if not groups:
             return
-        outgoing = await asyncio.to_thread(lambda: [self._compose(group) for group in groups])
+        outgoing = await asyncio.to_thread(lambda: [one for group in groups for one in self._compose(group)])
         batch = self._batches[place][0]
         await self._context.patiently(batch, "writing wholes", lambda: self._context.producer.publish(outgoing))
         passing("gathering.published")

@@ -160,10 +160,10 @@ class SessionEvaluation:
         ]
 
 
-def _compose(group: Group[SessionMember]) -> Outgoing:
+def _compose(group: Group[SessionMember]) -> list[Outgoing]:
     newest = {member.trace_id: member for member in group.parts}
     closed = SessionClosed(session_id=group.key, members=tuple(newest[key] for key in sorted(newest)))
-    return Outgoing(Topics.SESSIONS, closed.to_bytes(), group.key.encode())
+    return [Outgoing(Topics.SESSIONS, closed.to_bytes(), group.key.encode())]
 
 
 def _patience(settings: SessionSettings) -> Patience:

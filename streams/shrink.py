@@ -1,14 +1,37 @@
-"""Making a trace fit: every span is kept, the largest texts lose their middle and say so."""
+"""Making a trace fit into a record: every span is kept, the largest texts lose their middle and say so.
+
+A trace of so many spans that this does not do leaves in several records. All but the last are `partial`: stored, and not
+scored before the rest is there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from schemas.merge import with_digests
 from schemas.trace import Message, Span, Trace
 
 SMALLEST_CHARS = 200
 ROUNDS = 12
+WHOLE = ("trace_id", "session_id", "user_id", "project", "environment", "resource", "incomplete")
+
+
+def fitted(trace: Trace, limit: int) -> list[bytes]:
+    """`trace` as records of at most `limit` bytes, one where possible."""
+    data = trace.to_bytes()
+    if len(data) <= limit:
+        return [data]
+    trace = shrink(trace, limit)
+    data = trace.to_bytes()
+    if len(data) <= limit or len(trace.spans) < 2:
+        return [data]
+    half = len(trace.spans) // 2
+    first, rest = (
+        _piece(trace, trace.spans[:half], partial=True),
+        _piece(trace, trace.spans[half:], partial=trace.partial),
+    )
+    return [*fitted(first, limit), *fitted(rest, limit)]
 
 
 def shrink(trace: Trace, limit: int) -> Trace:
@@ -23,6 +46,20 @@ def shrink(trace: Trace, limit: int) -> Trace:
             break
         most //= 2
     return cut
+
+
+def _piece(trace: Trace, spans: tuple[Span, ...], *, partial: bool) -> Trace:
+    """Some spans of a trace, with the messages and tools that they name."""
+    named = {digest for span in spans for digest in (*span.input_messages, *span.output_messages)}
+    sets = {span.tool_set for span in spans}
+    piece = Trace(
+        **{name: getattr(trace, name) for name in WHOLE},
+        spans=spans,
+        messages={digest: message for digest, message in trace.messages.items() if digest in named},
+        tool_sets={digest: tools for digest, tools in trace.tool_sets.items() if digest in sets},
+        partial=partial,
+    )
+    return with_digests(piece, [(span.span_id, span.digest) for span in spans])
 
 
 def cut_middle(text: str, most: int) -> str:
