@@ -89,6 +89,7 @@ def measurements(
 
 def bounded(value: str) -> str:
     """`value` at a bounded length; two long values that differ stay different."""
+    value = value.replace("\x00", "\ufffd")
     if len(value) <= MAX_VALUE_CHARS:
         return value
     return f"{value[: MAX_VALUE_CHARS - 9]}~{plain_digest(value)[:8]}"

@@ -6,17 +6,45 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InvalidRecord
 
 
 def _as_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range in UTC") from None
 
 
 UtcDatetime = Annotated[datetime, AfterValidator(_as_utc)]
 """A moment in UTC; a naive value is taken as UTC."""
+
+MAX_ID_BYTES = 512
+"""Of an id in UTF-8: several of them must fit into one index entry of PostgreSQL (2,704 bytes)."""
+
+
+def is_id(value: str, most_bytes: int = MAX_ID_BYTES) -> bool:
+    """Whether a text can be a key in every warehouse: short enough, and without NUL."""
+    short = len(value) * 4 <= most_bytes or len(value.encode("utf-8", "replace")) <= most_bytes
+    return short and "\x00" not in value
+
+
+def _as_id(value: str) -> str:
+    if not is_id(value):
+        raise ValueError(f"an id has at most {MAX_ID_BYTES} bytes and no NUL")
+    return value
+
+
+Identifier = Annotated[str, AfterValidator(_as_id)]
+"""A text that is a key in the warehouse, as records from outside may give it."""
+
+Int32 = Annotated[int, Field(ge=0, lt=2**31)]
+"""A number from outside that goes into a column of 32 bits."""
+
+Int64 = Annotated[int, Field(ge=0, lt=2**63)]
+"""A number from outside that goes into a column of 64 bits."""
 
 
 class Record(BaseModel):

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
-from .base import canonical_json
+from .base import MAX_ID_BYTES, canonical_json, is_id
 
 DIGEST_BYTES = 16
+MAX_ID_CHARS = 256
+BOUNDED_BYTES = MAX_ID_BYTES - 32  # leaves room for what is put before it, such as "session:"
 TOKEN_HEX_CHARS = 6
 
 
@@ -52,6 +54,16 @@ def fingerprint(span_digests: Iterable[tuple[str, str]]) -> str:
 def plain_digest(value: Any) -> str:
     """An unkeyed digest, 32 hex characters, for ids of what is no secret (options, keys, other ids)."""
     return blake2b(canonical_json(value), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def bounded_id(text: str) -> str:
+    """`text` as a key that every warehouse takes: names of sessions, users and projects come from clients. What is no
+    key is mended and stays distinct; doing it twice changes nothing."""
+    plain = text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+    if len(plain) <= MAX_ID_CHARS and is_id(plain, BOUNDED_BYTES):
+        return plain
+    kept = plain[: MAX_ID_CHARS - 9].encode("utf-8", "replace")[: BOUNDED_BYTES - 9].decode("utf-8", "ignore")
+    return f"{kept}~{plain_digest(text)[:8]}"
 
 
 def sampling_point(trace_id: str, name: str) -> float:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from .base import Record, UtcDatetime
+from .base import Identifier, Int32, Record, UtcDatetime
 from .ids import plain_digest
 from .source import Source
 
@@ -20,9 +20,9 @@ class View(Record):
     """What a deferred evaluator sees of one target: named texts, e.g. ``{"input": …, "output": …}``, and the prompt that
     its score will name."""
 
-    target_id: str
-    target_digest: str
-    span_id: str | None = None
+    target_id: Identifier
+    target_digest: Identifier
+    span_id: Identifier | None = None
     prompt_name: str | None = None
     prompt_version: str | None = None
     fields: Mapping[str, Any]
@@ -32,16 +32,16 @@ class JudgeRequest(Record):
     """All views of one trace (or session) for one configured evaluator; answered together."""
 
     schema_version: Literal[1] = 1
-    trace_id: str
-    session_id: str | None = None
+    trace_id: Identifier
+    session_id: Identifier | None = None
     target: Literal["span", "trace", "session"]
-    project: str = ""
-    environment: str = ""
-    evaluator: str
-    evaluator_version: str
-    decisions: tuple[str, ...]
-    fingerprint: str
-    revision: int
+    project: Identifier = ""
+    environment: Identifier = ""
+    evaluator: Identifier
+    evaluator_version: Identifier
+    decisions: tuple[Identifier, ...]
+    fingerprint: Identifier
+    revision: Int32
     views: tuple[View, ...]
     event_time: UtcDatetime
     requested_at: UtcDatetime

@@ -6,16 +6,19 @@ rise within a batch and from batch to batch, so that the reader can drop what it
 
 from __future__ import annotations
 
+import math
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
-from .base import Record, UtcDatetime
+from .base import Identifier, Int32, Int64, Record, UtcDatetime, is_id
+from .errors import InvalidRecord
 from .ids import plain_digest
 
 KEYS_REMEMBERED = 65_536
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799  # of the years 1 to 9999
 
 Outcome = Literal["scored", "failed", "skipped"]
 
@@ -79,21 +82,35 @@ class MeasurementBatch(Record):
     """Columns of measurements of one source partition. Arrays are of equal length; indices point into the tables."""
 
     schema_version: Literal[1] = 1
-    source_topic: str
-    source_partition: int
-    source_epoch: int = 0
-    partition_count: int
+    source_topic: Identifier
+    source_partition: Int32
+    source_epoch: Int32 = 0
+    partition_count: Int32
     segments: tuple[Segment, ...]
     traces: tuple[str, ...]
-    segment: tuple[int, ...]
-    trace: tuple[int, ...]
+    segment: tuple[Int32, ...]
+    trace: tuple[Int32, ...]
     outcome: tuple[Outcome, ...]
     value: tuple[float | None, ...]
     passed: tuple[bool | None, ...]
     time: tuple[float, ...]
     inclusion: tuple[float, ...]
-    offset: tuple[int, ...]
+    offset: tuple[Int64, ...]
     vectors: Mapping[int, str] = {}
+
+    @classmethod
+    def from_bytes(cls, data: bytes | str) -> Self:
+        """Read a record from JSON.
+
+        Raises
+        ------
+        InvalidRecord : it is none, or its columns do not fit together: nothing of it is counted then.
+        """
+        found = super().from_bytes(data)
+        wrong = _wrong(found)
+        if wrong is not None:
+            raise InvalidRecord("wrong_type", f"not a valid {cls.__name__}: {wrong}")
+        return found
 
     def items(self) -> Iterator[Positioned]:
         """The measurements, in source order."""
@@ -166,6 +183,32 @@ def _batch(rows: list[Positioned], *, topic: str, partition: int, epoch: int, pa
     )
 
 
+def _wrong(batch: MeasurementBatch) -> str | None:
+    """What is wrong with the columns together."""
+    columns = (batch.trace, batch.outcome, batch.value, batch.passed, batch.time, batch.inclusion, batch.offset)
+    if any(len(column) != len(batch.segment) for column in columns):
+        return "the columns have different lengths"
+    if any(i >= len(batch.segments) for i in batch.segment) or any(i >= len(batch.traces) for i in batch.trace):
+        return "an index points nowhere"
+    if not all(_FIRST_S <= time <= _LAST_S for time in batch.time):
+        return "a time is out of range"
+    if not all(math.isfinite(value) for value in batch.value if value is not None):
+        return "a value is not finite"
+    if not all(0 < inclusion <= 1 for inclusion in batch.inclusion):
+        return "an inclusion probability is not in (0, 1]"
+    texts = (
+        text for s in batch.segments for text in (s.project, s.environment, s.evaluator, s.dimension, s.dimension_value)
+    )
+    if not all(is_id(text) for text in (*batch.traces, *(text for text in texts if text is not None))):
+        return "a name is too long or has a NUL"
+    try:
+        for text in batch.vectors.values():
+            _unpack(text)
+    except ValueError:
+        return "a vector cannot be read"
+    return None
+
+
 def _pack(vector: tuple[float, ...]) -> str:
     import numpy as np
 
@@ -175,4 +218,4 @@ def _pack(vector: tuple[float, ...]) -> str:
 def _unpack(text: str) -> tuple[float, ...]:
     import numpy as np
 
-    return tuple(np.frombuffer(b64decode(text), dtype="<f2").astype(float).tolist())
+    return tuple(np.frombuffer(b64decode(text, validate=True), dtype="<f2").astype(float).tolist())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from .base import canonical_json
-from .ids import fingerprint
+from .ids import bounded_id, fingerprint
 from .joining import join_tool_calls
 from .trace import Message, Span, Trace, Usage
 
@@ -103,14 +103,14 @@ def derived(
         messages={digest: messages[digest] for digest in sorted(named) if digest in messages},
         tool_sets={digest: tool_sets[digest] for digest in sorted(sets) if digest in tool_sets},
         resource=dict(sorted(resource.items())),
-        project=_first(resource, PROJECT_KEYS) or project,
-        environment=_first(resource, ENVIRONMENT_KEYS) or environment,
+        project=bounded_id(_first(resource, PROJECT_KEYS) or project),
+        environment=bounded_id(_first(resource, ENVIRONMENT_KEYS) or environment),
         revision=len(pairs),
         fingerprint=fingerprint(pairs),
         **others,
     )
     said = {"session_id": _said(trace, SESSION) or session_id, "user_id": _said(trace, USER) or user_id}
-    return trace.model_copy(update=said)
+    return trace.model_copy(update={name: bounded_id(text) if text else None for name, text in said.items()})
 
 
 def _rank(span: Span) -> tuple[Any, ...]:

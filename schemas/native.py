@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from .base import invalid_record
+from .base import MAX_ID_BYTES, invalid_record, is_id
 from .errors import InvalidRecord
 from .ids import Hasher, fingerprint
 from .merge import ENVIRONMENT_KEYS, PROJECT_KEYS, SESSION, USER, derived, newest, with_digests
@@ -131,8 +131,10 @@ class _Book:
         for digest, message in _object(body.get("messages") or {}, "messages").items():
             held = {"digest": digest, **_object(message, f"messages.{digest}")}
             self.messages[digest] = _valid(Message, held, f"messages.{digest}")
+            _check_id(self.messages[digest].digest, "messages")
         for digest, tools in _object(body.get("tool_sets") or {}, "tool_sets").items():
             where = f"tool_sets.{digest}"
+            _check_id(digest, "tool_sets")
             self.tool_sets[digest] = tuple(_object(tool, where) for tool in _list(tools, where))
 
     def span(self, value: Any, where: str) -> Span:
@@ -167,6 +169,7 @@ class _Book:
             message = _object(item, f"{where}[{i}]")
             if "digest" in message:
                 held = _valid(Message, message, f"{where}[{i}]")
+                _check_id(held.digest, f"{where}[{i}].digest")
                 self.messages.setdefault(held.digest, held)
                 found.append(held.digest)
                 continue
@@ -217,6 +220,11 @@ def _valid(model: Callable[..., Any], body: dict[str, Any], where: str) -> Any:
 
 def _at(where: str, error: InvalidRecord) -> InvalidRecord:
     return InvalidRecord(error.reason, f"{where}: {error.detail}" if where else error.detail)
+
+
+def _check_id(value: str, where: str) -> None:
+    if not is_id(value):
+        raise InvalidRecord("wrong_type", f"{where}: an id has at most {MAX_ID_BYTES} bytes and no NUL")
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .base import Record, UtcDatetime
+from .base import Identifier, Record, UtcDatetime
 
 
 class SessionMember(Record):
     """A trace of a session, as it stood when it was evaluated."""
 
     schema_version: Literal[1] = 1
-    session_id: str
-    trace_id: str
-    fingerprint: str
-    project: str = ""
-    environment: str = ""
+    session_id: Identifier
+    trace_id: Identifier
+    fingerprint: Identifier
+    project: Identifier = ""
+    environment: Identifier = ""
     event_time: UtcDatetime
 
 
@@ -23,5 +23,5 @@ class SessionClosed(Record):
     """The members of a session that came since it was last at rest."""
 
     schema_version: Literal[1] = 1
-    session_id: str
+    session_id: Identifier
     members: tuple[SessionMember, ...]

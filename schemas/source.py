@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .base import Record
+from .base import Identifier, Int32, Int64, Record
 
 
 class Source(Record):
     """A position in a log. `epoch` is raised when a topic was found deleted and made again."""
 
-    topic: str
-    partition: int
-    offset: int
-    epoch: int = 0
+    topic: Identifier
+    partition: Int32
+    offset: Int64
+    epoch: Int32 = 0

@@ -13,28 +13,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
-from .base import Record, UtcDatetime
-from .ids import plain_digest
-
-MAX_ID_CHARS = 256
+from .base import MAX_ID_BYTES, Int64, Record, UtcDatetime, is_id
+from .ids import MAX_ID_CHARS, bounded_id
 
 
 def _identity(value: str) -> str:
     """Ids are keys in every database: short, and without control characters."""
-    if not 0 < len(value) <= MAX_ID_CHARS or not value.isprintable():
-        raise ValueError(f"must be 1 to {MAX_ID_CHARS} printable characters")
+    if not (0 < len(value) <= MAX_ID_CHARS and value.isprintable() and is_id(value)):
+        raise ValueError(f"must be 1 to {MAX_ID_CHARS} printable characters, at most {MAX_ID_BYTES} bytes")
     return value
 
 
-def _grouping(value: str) -> str:
-    """Sessions and users are named by clients, in attributes: what cannot be a key is mended, and stays distinct."""
-    if len(value) > MAX_ID_CHARS:
-        value = f"{value[: MAX_ID_CHARS - 9]}~{plain_digest(value)[:8]}"
-    return value if value.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in value)
-
-
 Id = Annotated[str, AfterValidator(_identity)]
-GroupId = Annotated[str, AfterValidator(_grouping)]
+GroupId = Annotated[str, AfterValidator(bounded_id)]
 SpanKind = Literal["agent", "llm", "tool", "retrieval", "embedding", "other"]
 Role = Literal["system", "user", "assistant", "tool"]
 Status = Literal["unset", "ok", "error"]
@@ -68,10 +59,10 @@ class Message(Record):
 class Usage(Record):
     """Tokens of one model call. On a parent span only what its children do not already count."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_input_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    input_tokens: Int64 | None = None
+    output_tokens: Int64 | None = None
+    cached_input_tokens: Int64 | None = None
+    reasoning_tokens: Int64 | None = None
 
 
 class SpanEvent(Record):

@@ -196,3 +196,33 @@ def test_any_value_in_any_field(span: dict[str, Any], extra: dict[str, Any]) -> 
 def test_random_bytes(data: bytes) -> None:
     with pytest.raises(InvalidRecord):
         read(data)
+
+
+@pytest.mark.parametrize("bad", ["x" * 257, "📦" * 200, "a\x00b", "a\nb"])
+@pytest.mark.parametrize("where", ["trace_id", "span_id", "digest"])
+def test_ids_that_cannot_be_keys_are_refused(bad: str, where: str) -> None:
+    body = {"trace_id": "t", "spans": [{"span_id": "1", "start": 0}]}
+    (body if where == "trace_id" else body["spans"][0])[where] = bad  # type: ignore[index]
+    with pytest.raises(InvalidRecord, match=where) as refused:
+        read_trace(orjson.dumps(body), HASHER, default_project="p", default_environment="e")
+    assert refused.value.reason == "wrong_type"
+
+
+def test_names_that_cannot_be_keys_are_shortened() -> None:
+    body = {"trace_id": "t", "spans": [{"span_id": "1", "start": 0}], "session_id": "s" * 10_000, "project": "a\x00b"}
+    trace = read_trace(orjson.dumps(body), HASHER, default_project="p", default_environment="e")
+    assert trace.session_id is not None and len(trace.session_id) == 256 and trace.project == "a\ufffdb"
+    again = read_trace(trace.to_bytes(), HASHER, default_project="p", default_environment="e")
+    assert (again.session_id, again.project, again.fingerprint) == (trace.session_id, trace.project, trace.fingerprint)
+    other = read_trace(
+        orjson.dumps({**body, "session_id": "s" * 9_999}), HASHER, default_project="p", default_environment="e"
+    )
+    assert other.session_id != trace.session_id
+
+
+def test_a_time_that_is_out_of_range_in_utc_is_refused() -> None:
+    events = [{"name": "x", "time": "9999-12-31T23:59:59-05:00"}]
+    body = {"trace_id": "t", "spans": [{"span_id": "1", "start": 0, "events": events}]}
+    with pytest.raises(InvalidRecord) as refused:
+        read_trace(orjson.dumps(body), HASHER, default_project="p", default_environment="e")
+    assert refused.value.reason == "wrong_type"
