@@ -10,13 +10,14 @@ from typing import Any
 
 import structlog
 
-from evaluators.build import build_suite
+from evaluators.run import Suite
 from schemas.errors import ConfigError, Fatal, Unavailable
 from schemas.settings import Settings, SourceMap, Topics
 from sinks.outbox import OutboxSender
 from sinks.redact import Redactor
 from sinks.warehouse import Warehouse
 from streams.app import EXIT_FATAL, build_app
+from streams.building import build_all
 from streams.context import Context, default_hasher
 from streams.heartbeat import Component, Heartbeat
 from streams.log_guard import LogGuard
@@ -55,20 +56,26 @@ class _Worker:
     async def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
-        context = await self._prepare()
-        if context is None:
-            return 0
-        progress, guard = Progress(self._settings.kafka.topic_prefix), LogGuard(self._name, context)
-        component = await asyncio.to_thread(self._build, context, progress, guard)
-        self._app = build_app(self._name, self._settings.kafka, component.receivers)
-        progress.attach(self._app)
-        guard.attach(self._app)
+        suite = await asyncio.to_thread(build_all, self._settings, self._source)
         try:
+            context = await self._prepare()
+            if context is not None:
+                await self._work(context, suite)
+        finally:
+            await asyncio.to_thread(suite.close)
+        return 0
+
+    async def _work(self, context: Context, suite: Suite) -> None:
+        progress, guard = Progress(self._settings.kafka.topic_prefix), LogGuard(self._name, context)
+        try:
+            component = await asyncio.to_thread(self._build, context, suite, progress, guard)
+            self._app = build_app(self._name, self._settings.kafka, component.receivers)
+            progress.attach(self._app)
+            guard.attach(self._app)
             await self._serve(component, Heartbeat(component, context, progress))
         finally:
             await context.producer.close()
             context.warehouse.close()
-        return 0
 
     async def _serve(self, component: Component, heartbeat: Heartbeat) -> None:
         await component.start()
@@ -143,7 +150,7 @@ class _Worker:
                 wait = min(wait * 2, START_WAIT_MAX_S)
         return None
 
-    def _build(self, context: Context, progress: Progress, guard: LogGuard) -> Component:
+    def _build(self, context: Context, suite: Suite, progress: Progress, guard: LogGuard) -> Component:
         """The component; imports only what it needs."""
         if self._name == "assemble":
             from streams.assemble import Assemble
@@ -152,11 +159,11 @@ class _Worker:
         if self._name == "evaluate":
             from streams.evaluate import Evaluate
 
-            return Evaluate(context, progress, build_suite(self._settings, self._source), guard)
+            return Evaluate(context, progress, suite, guard)
         if self._name == "judge":
             from streams.judge import Judge
 
-            return Judge(context, progress, build_suite(self._settings, self._source), guard)
+            return Judge(context, progress, suite, guard)
         from streams.monitor import Monitor
 
         async def publish(topic: str, body: bytes) -> None:

@@ -49,15 +49,14 @@ def examined(file: Path) -> dict[str, Any]:
     ------
     ConfigError : with file, line and path.
     """
-    from evaluators.build import build_suite
     from evaluators.presets import with_presets
     from schemas.settings import load_settings
+    from streams.building import build_all
     from streams.receiver.serve import check_exposure
 
     settings, source = load_settings(file)
-    suite = build_suite(settings, source)
+    suite = build_all(settings, source)
     try:
-        _build_the_rest(settings, source)
         check_exposure(settings, source)
         types = {entry.label: entry.type for entry in with_presets(settings)}
         evaluators = [
@@ -80,22 +79,6 @@ def examined(file: Path) -> dict[str, Any]:
         "alerts": [a.name for a in settings.alerts],
         "warnings": warnings,
     }
-
-
-def _build_the_rest(settings: Any, source: Any) -> None:
-    from drift.monitor import Monitor
-    from schemas.errors import ConfigError
-    from schemas.ids import Hasher
-    from sinks.redact import Redactor
-
-    try:
-        Redactor(settings.redaction, Hasher(b"check"))
-        Monitor(settings.monitor, settings.alerts, partition=0, partition_count=1)
-    except ConfigError as error:
-        raise error if error.file else source.error(error.message, _path(error.path)) from None
-    for index, destination in enumerate(settings.notify):
-        if not destination.url.get_secret_value().startswith(("http://", "https://")):
-            raise source.error("must begin with http:// or https://", ("notify", index, "url"))
 
 
 def _warnings(settings: Any, source: Any, decisions: set[str]) -> list[str]:
@@ -123,9 +106,3 @@ def _refuse(error: ConfigError, as_json: bool) -> None:
         console.emit_json({"ok": False, **place, "message": error.message})
     else:
         console.fail(str(error))
-
-
-def _path(dotted: str) -> tuple[str | int, ...]:
-    """``monitor.detectors[1].type`` as its parts."""
-    parts = dotted.replace("[", ".").replace("]", "").split(".")
-    return tuple(int(part) if part.isdigit() else part for part in parts if part)
