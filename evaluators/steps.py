@@ -6,6 +6,7 @@ Worked out once for a trace (``Steps.of(target)``) and shared by the evaluators 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from schemas.trace import Span, Trace
@@ -65,23 +66,25 @@ class Steps:
         """Which message of the user the step answers; None where the trace does not tell."""
         return self._turns.get(span.span_id)
 
-    def agent(self, span: Span) -> str:
-        """The id of the nearest agent span around a step; empty for none."""
-        path: list[str] = []
-        parent, found = span.parent_id or "", ""
-        while parent and parent not in self._agents and parent not in path:
-            above = self.trace.by_id.get(parent)
-            if above is None:
-                break
-            path.append(parent)
-            if above.kind == "agent":
-                found = parent
-                break
-            parent = above.parent_id or ""
-        found = found or self._agents.get(parent, "")
-        for each in path:
-            self._agents[each] = found
-        return found
+    def agent(self, step: Span) -> str:
+        """The id of the agent span that a step belongs to; empty for none.
+
+        An agent span around a single model call and nothing else is a node of a graph (LangGraph): then the one above it.
+        """
+        if not self._agents:
+            self._agents = self._find_agents()
+        return self._agents.get(step.span_id, "")
+
+    def _find_agents(self) -> dict[str, str]:
+        above: dict[str, str] = {}
+        nearest = {step.span_id: _agent_above(self.trace, step, above) for step in self.ordered}
+        count = Counter(nearest.values())
+        lonely = {nearest[model.span_id] for model in self.models if count[nearest[model.span_id]] == 1} - {""}
+        for step in self.models if lonely else ():
+            found = nearest[step.span_id]
+            if found in lonely:
+                nearest[step.span_id] = _agent_above(self.trace, self.trace.by_id[found], above) or found
+        return nearest
 
     def failure(self, tool: Span) -> ErrorSign | None:
         """The sign that a tool call failed: what its span says, else what its result says."""
@@ -157,6 +160,26 @@ def _plain_words(text: str) -> str:
 def _told_by_span(tool: Span) -> ErrorSign:
     quote = tool.status_message or (tool.result if isinstance(tool.result, str) else "") or tool.error_type or ""
     return ErrorSign("span_status", 1.0, quote[:MAX_QUOTE_CHARS], "status")
+
+
+def _agent_above(trace: Trace, span: Span, known: dict[str, str]) -> str:
+    """The nearest agent span above a span. `known`: the same for spans by id, filled here."""
+    path: list[str] = []
+    parent, found = span.parent_id or "", ""
+    while parent and parent not in path:
+        if parent in known:
+            found = known[parent]
+            break
+        above = trace.by_id.get(parent)
+        if above is None:
+            break
+        path.append(parent)
+        if above.kind == "agent":
+            found = parent
+            break
+        parent = above.parent_id or ""
+    known.update(dict.fromkeys(path, found))
+    return found
 
 
 def _turns(trace: Trace, ordered: list[Span]) -> dict[str, Turn]:

@@ -22,7 +22,7 @@ _NOTICED = compiled(
     r"(?i)\b(?:not|no|none|nor|never|cannot|without|unable|unfortunately|however|but|although|though|sorry|apolog\w*|regret|issues?|problems?|errors?"
     r"|fail\w*|trouble|difficult\w*|invalid|incorrect|wrong|mismatch\w*|insufficient|exceed\w*|missing|unavailable|unsuccessful\w*|denied|declined"
     r"|reject\w*|expired|limit\w*|unexpected\w*|retry|again|instead|alternativ\w*|another|different|other|seems?|appears?|looks like|need\w*"
-    r"|require\w*|correct\w*|adjust\w*|verify|double[- ]check\w*|confirm\w*|clarif\w*|recalculat\w*|fix\w*|down|outage|time[d]?[- ]?out"
+    r"|require\w*|correct\w*|adjust\w*|verify|double[- ]check\w*|confirm|clarif\w*|recalculat\w*|fix\w*|down|outage|time[d]?[- ]?out"
     r"|temporar\w*|transfer\w*|human|support|oops|only|remaining|short(?:fall)?|higher|lower|less|more than)\b|n[’']t\b"
 )
 _ENGLISH = compiled(r"(?i)\b(?:the|is|are|you|your|to|of|and|for|have|has|been|with|this|that|can|will|was)\b")
