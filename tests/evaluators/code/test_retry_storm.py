@@ -63,7 +63,7 @@ def test_nested_spans_of_one_attempt_count_once() -> None:
 
 def test_attempts_without_an_answer() -> None:
     run = Run().user("hello").llm("hi").user("more")
-    given = run.spans[-1].input_messages + ("m1", "m2")
+    given = (*run.spans[-1].input_messages, "m1", "m2")
     for _ in range(4):
         run.step("llm", "chat", 0.2, input_messages=given)
     assert verdict("retry_storm", run).passed is False
