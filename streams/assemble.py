@@ -9,13 +9,15 @@ from typing import Any
 import structlog
 
 from schemas.errors import InvalidRecord
-from schemas.otlp import TraceFragment, assemble, decode, raw_split
+from schemas.otlp import TraceFragment, assemble, decode
 from schemas.settings import AssembleSettings, Topics
 from streams.batch import Batch
+from streams.clock import log_time
 from streams.context import Abandoned, Context
 from streams.dead_letters import DeadLetters
 from streams.gather import Group, Patience
-from streams.gathering import Gathered, Gathering, log_time
+from streams.gathering import Gathered, Gathering
+from streams.otlp_records import prepare
 from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
@@ -37,7 +39,12 @@ class Assemble:
         self._poison = PoisonGuard(self.name, context, self._dead_letters)
         settings = context.settings.assemble
         self._gathering = Gathering(
-            context, progress, _patience(settings), self._compose, max_open_bytes=settings.max_open_mb * 2**20
+            context,
+            progress,
+            _patience(settings),
+            self._compose,
+            self._dead_letters,
+            max_open_bytes=settings.max_open_mb * 2**20,
         )
 
     @property
@@ -95,12 +102,21 @@ class Assemble:
         """Split records by trace and write the pieces where all pieces of a trace meet."""
         if not records:
             return
-        outgoing = [
-            Outgoing(Topics.OTLP_SPANS_BY_TRACE, piece, trace_id.encode(), timestamp_ms=int(log_time(record) * 1000))
-            for record in records
-            for trace_id, piece in raw_split(record.value).items()
-        ]
+        outgoing, letters = await asyncio.to_thread(self._split, batch, records)
+        await self._dead_letters.bury(batch, letters)
         await self._context.patiently(batch, "splitting records", lambda: self._context.producer.publish(outgoing))
+
+    def _split(self, batch: Batch, records: Sequence[Any]) -> tuple[list[Outgoing], list[Any]]:
+        outgoing, letters = [], []
+        for record in records:
+            pieces, too_large = prepare(record.value, "auto", self._context.producer.max_record_bytes)
+            when = int(log_time(record) * 1000)
+            for trace_id, piece in pieces:
+                outgoing.append(Outgoing(Topics.OTLP_SPANS_BY_TRACE, piece, trace_id.encode(), timestamp_ms=when))
+            if too_large:
+                error = InvalidRecord("too_large", f"spans that no record of ours can hold: {too_large}")
+                letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
+        return outgoing, letters
 
     def _compose(self, group: Group[TraceFragment]) -> list[Outgoing]:
         trace = assemble(
@@ -124,7 +140,7 @@ def _is_astray(batch: Batch, record: Any, fragments: Sequence[TraceFragment]) ->
 
 def _parts(decoded: Sequence[tuple[Any, list[TraceFragment]]], leave_out: set[int]) -> list[Gathered[TraceFragment]]:
     return [
-        Gathered(fragment.trace_id, fragment, len(record.value), _has_root(fragment), log_time(record))
+        Gathered(fragment.trace_id, fragment, len(record.value), _has_root(fragment), log_time(record), record.offset)
         for record, fragments in decoded
         if id(record) not in leave_out
         for fragment in fragments

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from drift.segments import measurements
 from schemas.judge_request import Dimensions, JudgeRequest
 from schemas.measurement import Positioned, in_columns
 from schemas.score import DecisionKey, Score
 from schemas.settings import MonitorSettings, Topics
+from streams.otlp_records import RECORD_OVERHEAD_BYTES
 from streams.producer import Outgoing
 
 NO_VECTORS: Mapping[DecisionKey, tuple[float, ...]] = {}
@@ -42,6 +43,20 @@ def score_records(scores: Iterable[Score]) -> list[Outgoing]:
     return [Outgoing(Topics.SCORES, score.to_bytes(), score.trace_id.encode()) for score in scores]
 
 
-def request_records(requests: Iterable[JudgeRequest]) -> list[Outgoing]:
-    """Judge requests, keyed by trace."""
-    return [Outgoing(Topics.JUDGE_REQUESTS, request.to_bytes(), request.trace_id.encode()) for request in requests]
+def request_records(requests: Iterable[JudgeRequest], max_record_bytes: int) -> list[Outgoing]:
+    """Judge requests, keyed by trace; one with more views than a record can hold in several."""
+    return [
+        Outgoing(Topics.JUDGE_REQUESTS, body, request.trace_id.encode())
+        for request in requests
+        for body in _pieces(request, max_record_bytes - RECORD_OVERHEAD_BYTES)
+    ]
+
+
+def _pieces(request: JudgeRequest, room: int) -> Iterator[bytes]:
+    body = request.to_bytes()
+    if len(body) <= room or len(request.views) == 1:
+        yield body
+        return
+    middle = len(request.views) // 2
+    for views in (request.views[:middle], request.views[middle:]):
+        yield from _pieces(request.model_copy(update={"views": views}), room)

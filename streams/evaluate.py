@@ -32,10 +32,12 @@ from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, request_records, score_records
 from streams.feedback import Feedback
 from streams.log_guard import LogGuard
+from streams.otlp_records import RECORD_OVERHEAD_BYTES
 from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
 from streams.sessions import SessionEvaluation, SessionGathering, member_record
+from streams.shrink import fitted
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +116,7 @@ class Evaluate:
             return
         traces = [arrival.trace for arrival in arrivals]
         stored = await context.in_thread(batch, "storing traces", lambda: warehouse.store_traces(traces))
-        passing("evaluate.stored")
+        passing("evaluate.stored", about=stored)
         known = await context.in_thread(batch, "reading decisions", lambda: warehouse.known_decisions(list(stored)))
         decided = await asyncio.to_thread(self._decide, arrivals, stored, known)
         position = self._guard.position(batch, batch.records[-1].offset + 1)
@@ -196,7 +198,7 @@ class Evaluate:
             for offset, scores in by_offset.items():
                 items += positioned(offset, scores, dims, self._context.settings.monitor)
             outgoing += score_records(made.scores)
-            outgoing += request_records(made.requests)
+            outgoing += request_records(made.requests, self._context.producer.max_record_bytes)
         outgoing += measurement_records(
             items,
             topic=batch.topic,
@@ -221,9 +223,18 @@ class Evaluate:
         if not stale:
             return
         found = await context.in_thread(None, "sweeping", lambda: warehouse.traces(stale))
-        outgoing = [Outgoing(Topics.TRACES, _as_published(trace), trace.trace_id.encode()) for trace in found.values()]
+        outgoing = await asyncio.to_thread(self._as_published, list(found.values()))
         await context.patiently(None, "sweeping", lambda: context.producer.publish(outgoing))
 
-
-def _as_published(trace: Trace) -> bytes:
-    return trace.model_copy(update={"partial": False, "incomplete": True, "revision": 0, "fingerprint": ""}).to_bytes()
+    def _as_published(self, traces: Sequence[Trace]) -> list[Outgoing]:
+        outgoing = []
+        limit = self._context.producer.max_record_bytes - RECORD_OVERHEAD_BYTES
+        for trace in traces:
+            final = {"partial": False, "incomplete": True, "revision": 0, "fingerprint": ""}
+            try:
+                pieces = fitted(trace.model_copy(update=final), limit)
+            except InvalidRecord as error:
+                log.error("a trace stays partial", trace_id=trace.trace_id, reason=str(error))
+            else:
+                outgoing += [Outgoing(Topics.TRACES, piece, trace.trace_id.encode()) for piece in pieces]
+        return outgoing

@@ -7,7 +7,7 @@ from typing import Literal
 
 import structlog
 
-from schemas.base import Published, UtcDatetime
+from schemas.base import Identifier, Published, UtcDatetime
 from schemas.errors import InvalidRecord
 from schemas.ids import plain_digest
 from schemas.score import Score
@@ -30,12 +30,12 @@ class FeedbackRecord(Published):
     """What a person thinks of a trace or of one of its spans. `score` is in [0, 1]."""
 
     schema_version: Literal[1] = 1
-    trace_id: str
-    span_id: str | None = None
+    trace_id: Identifier
+    span_id: Identifier | None = None
     score: float
     label: str | None = None
     comment: str = ""
-    name: str = "human"
+    name: Identifier = "human"
     author: str | None = None
     time: UtcDatetime | None = None
 
@@ -60,7 +60,9 @@ class Feedback:
                 if not 0 <= given.score <= 1:
                     raise InvalidRecord("out_of_range", f"score must be in [0, 1], got {given.score}")
                 scores.append(self._as_score(given, record))
-            except InvalidRecord as error:
+            except Exception as error:  # whatever it is, one record must not stop the stream
+                if not isinstance(error, InvalidRecord):
+                    log.exception("reading feedback failed", offset=record.offset)
                 letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
         try:
             await self._dead_letters.bury(batch, letters)

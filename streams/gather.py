@@ -29,7 +29,8 @@ class Patience:
 
 @dataclass(slots=True)
 class Group(Generic[Part]):
-    """Parts gathered under one key, and when (log time, monotonic time) the first and the newest of them came."""
+    """Parts gathered under one key, when (log time, monotonic time) the first and the newest of them came, and where
+    the first lies."""
 
     key: str
     parts: list[Part] = field(default_factory=list)
@@ -38,6 +39,7 @@ class Group(Generic[Part]):
     size: int = 0
     first: tuple[float, float] = (0.0, 0.0)
     newest: tuple[float, float] = (0.0, 0.0)
+    offset: int = 0
     why: Why = "quiet"
 
 
@@ -54,13 +56,22 @@ class Gatherer(Generic[Part]):
         return len(self._open)
 
     def add(
-        self, key: str, part: Part, *, holder: Hashable, size: int, ended: bool, log_time: float, monotonic: float
+        self,
+        key: str,
+        part: Part,
+        *,
+        holder: Hashable,
+        size: int,
+        ended: bool,
+        log_time: float,
+        monotonic: float,
+        offset: int = 0,
     ) -> None:
-        """Put a part into its group. `holder` stands for the chunk of records it came in."""
+        """Put a part into its group. `holder` stands for the chunk of records it came in, `offset` for its record."""
         self._log_time = max(self._log_time, log_time)
         group = self._open.get(key)
         if group is None:
-            group = self._open[key] = Group(key, first=(log_time, monotonic))
+            group = self._open[key] = Group(key, first=(log_time, monotonic), offset=offset)
         group.parts.append(part)
         group.holders.add(holder)
         group.ended = group.ended or ended

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import structlog
 
+from schemas.dead_letter import DeadLetter
+from schemas.errors import InvalidRecord
 from streams.batch import Batch
-from streams.clock import record_time
 from streams.context import Abandoned, Context
 from streams.crash_points import passing
+from streams.dead_letters import DeadLetters
 from streams.gather import Gatherer, Group, Patience
 from streams.producer import Outgoing
 from streams.progress import Progress
@@ -36,6 +38,7 @@ class Gathered(NamedTuple, Generic[Part]):
     size: int
     ended: bool
     log_time: float
+    offset: int
 
 
 class Gathering(Generic[Part]):
@@ -43,7 +46,8 @@ class Gathering(Generic[Part]):
 
     Parameters
     ----------
-    compose : makes the record of a whole, or several where one would be too large; called in a thread.
+    compose : makes the record of a whole, or several where one would be too large; called in a thread. A whole that it
+        raises for is a dead letter.
     max_open_bytes : beyond it the oldest groups leave early, with the reason ``memory``.
     """
 
@@ -53,11 +57,12 @@ class Gathering(Generic[Part]):
         progress: Progress,
         patience: Patience,
         compose: Callable[[Group[Part]], list[Outgoing]],
+        dead_letters: DeadLetters,
         *,
         max_open_bytes: float,
     ) -> None:
         self._context, self._progress, self._patience, self._compose = context, progress, patience, compose
-        self._max_open_bytes = max_open_bytes
+        self._dead_letters, self._max_open_bytes = dead_letters, max_open_bytes
         self._gatherers: dict[Place, Gatherer[Part]] = {}
         self._batches: dict[Place, list[Batch]] = {}
         self._generation = -1
@@ -77,6 +82,7 @@ class Gathering(Generic[Part]):
                 ended=part.ended,
                 log_time=part.log_time,
                 monotonic=now,
+                offset=part.offset,
             )
         batch.open = sum(batch in group.holders for group in gatherer.groups())
         batch.forget_records()
@@ -121,14 +127,28 @@ class Gathering(Generic[Part]):
     async def _write(self, place: Place, groups: Sequence[Group[Part]]) -> None:
         if not groups:
             return
-        outgoing = await asyncio.to_thread(lambda: [one for group in groups for one in self._compose(group)])
         batch = self._batches[place][0]
+        outgoing, letters = await asyncio.to_thread(self._composed, place, groups)
+        await self._dead_letters.bury(batch, letters)
         await self._context.patiently(batch, "writing wholes", lambda: self._context.producer.publish(outgoing))
         passing("gathering.published")
         for group in groups:
             for holder in group.holders:
                 holder.open -= 1  # type: ignore[attr-defined]
         self._ack_finished(place)
+
+    def _composed(self, place: Place, groups: Sequence[Group[Part]]) -> tuple[list[Outgoing], list[DeadLetter]]:
+        outgoing: list[Outgoing] = []
+        letters = []
+        for group in groups:
+            try:
+                outgoing += self._compose(group)
+            except Exception as error:  # whatever it is, one whole must not hold up the others
+                if not isinstance(error, InvalidRecord):
+                    log.exception("a whole could not be written", key=group.key)
+                first = _First(place[1], group.offset, group.key.encode(), int(group.first[0] * 1000))
+                letters.append(self._dead_letters.letter(first, place[0], 0, error))
+        return outgoing, letters
 
     def _ack_finished(self, place: Place) -> None:
         waiting = self._batches.get(place, [])
@@ -137,6 +157,11 @@ class Gathering(Generic[Part]):
             waiting.remove(batch)
 
 
-def log_time(record: Any) -> float:
-    """A record's timestamp in seconds, made safe."""
-    return record_time(record).timestamp()
+class _First(NamedTuple):
+    """Stands for the first record of a whole, which is not in memory any more."""
+
+    partition: int
+    offset: int
+    key: bytes
+    timestamp: int
+    value: bytes = b""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from schemas.errors import Unavailable
+from schemas.errors import InvalidRecord, Unavailable
 from schemas.settings import KafkaSettings
 from streams.connection import client_options
 
@@ -27,8 +27,11 @@ class Outgoing(NamedTuple):
     timestamp_ms: int | None = None
 
 
-class TooLarge(Exception):
+class TooLarge(InvalidRecord):
     """A record is beyond what the topic takes."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("too_large", detail)
 
 
 class Producer:

@@ -23,13 +23,14 @@ from schemas.source import Source
 from schemas.trace import Trace
 from sinks.warehouse import TraceDecisions
 from streams.batch import Batch
-from streams.clock import event_time, record_time
+from streams.clock import event_time, log_time, record_time
 from streams.context import Abandoned, Context
 from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, request_records, score_records
 from streams.gather import Group, Patience
-from streams.gathering import Gathered, Gathering, log_time
+from streams.gathering import Gathered, Gathering
 from streams.log_guard import LogGuard
+from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
 
@@ -58,7 +59,12 @@ class SessionGathering:
     def __init__(self, context: Context, progress: Progress, dead_letters: DeadLetters) -> None:
         self._progress, self._dead_letters = progress, dead_letters
         self._gathering = Gathering(
-            context, progress, _patience(context.settings.sessions), _compose, max_open_bytes=MAX_OPEN_BYTES
+            context,
+            progress,
+            _patience(context.settings.sessions),
+            _compose,
+            dead_letters,
+            max_open_bytes=MAX_OPEN_BYTES,
         )
 
     async def receive(self, batch: Batch) -> None:
@@ -72,7 +78,8 @@ class SessionGathering:
                 except InvalidRecord as error:
                     letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
                 else:
-                    parts.append(Gathered(member.session_id, member, len(record.value), False, log_time(record)))
+                    size = len(record.value)
+                    parts.append(Gathered(member.session_id, member, size, False, log_time(record), record.offset))
             try:
                 await self._dead_letters.bury(batch, letters)
                 await self._gathering.take_up(batch, parts)
@@ -95,13 +102,15 @@ class SessionEvaluation:
     ) -> None:
         self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
         self._dead_letters = dead_letters
+        self._poison = PoisonGuard("evaluate", context, dead_letters)
 
     async def receive(self, batch: Batch) -> None:
         """Evaluate the sessions of a chunk, each in turn."""
         self._progress.note(batch)
         try:
             if await self._guard.admits(batch):
-                await self._work(batch)
+                async for part in self._poison.parts(batch, self._guard.epoch(batch)):
+                    await self._work(part)
                 batch.ack()
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
@@ -149,7 +158,11 @@ class SessionEvaluation:
             kept += await context.in_thread(batch, "restating", lambda: warehouse.restate([newest.trace_id], [source]))
         items = [item for k in kept for item in positioned(record.offset, k.scores, dims, context.settings.monitor)]
         return [
-            *[out for k in kept for out in (*score_records(k.scores), *request_records(k.requests))],
+            *[
+                out
+                for k in kept
+                for out in (*score_records(k.scores), *request_records(k.requests, context.producer.max_record_bytes))
+            ],
             *measurement_records(
                 items,
                 topic=batch.topic,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from schemas.errors import InvalidRecord
 from schemas.merge import with_digests
 from schemas.trace import Message, Span, Trace
 
@@ -18,14 +19,21 @@ WHOLE = ("trace_id", "session_id", "user_id", "project", "environment", "resourc
 
 
 def fitted(trace: Trace, limit: int) -> list[bytes]:
-    """`trace` as records of at most `limit` bytes, one where possible."""
+    """`trace` as records of at most `limit` bytes, one where possible.
+
+    Raises
+    ------
+    InvalidRecord : ``too_large``: one span alone is larger than that with all its texts cut.
+    """
     data = trace.to_bytes()
     if len(data) <= limit:
         return [data]
     trace = shrink(trace, limit)
     data = trace.to_bytes()
-    if len(data) <= limit or len(trace.spans) < 2:
+    if len(data) <= limit:
         return [data]
+    if len(trace.spans) < 2:
+        raise InvalidRecord("too_large", f"a span has {len(data)} bytes with all its texts cut")
     half = len(trace.spans) // 2
     first, rest = (
         _piece(trace, trace.spans[:half], partial=True),
