@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,8 @@ class Stack:
         self.config.write_text(config)
         self.warehouse_url = warehouse_url or f"sqlite:///{folder / 'warehouse.db'}"
         self.bootstrap_servers = bootstrap_servers
+        named = re.search(r"topic_prefix: ([^,}]+)", config)
+        self.prefix = named.group(1) if named else ""
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("EVALSTREAM_", "OPENAI_", "KAFKA_"))},
@@ -125,6 +128,10 @@ class Stack:
                 process.kill()
                 process.wait()
         self.processes.clear()
+        self.forget_connections()
+
+    def forget_connections(self) -> None:
+        """Close what `sql` and `warehouse` have opened; they open it again."""
         if self._warehouse:
             self._warehouse.close()
             self._warehouse = None
