@@ -41,6 +41,8 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
     ("tokens", "evaluators.code.tokens:Tokens"),
     ("cost", "evaluators.code.cost:Cost"),
     ("refusal", "evaluators.code.refusal:Refusal"),
+    ("language", "evaluators.code.language:AnswerLanguage"),
+    ("readability", "evaluators.code.readability:Readability"),
     ("pii", "evaluators.code.pii:Pii"),
     ("secrets", "evaluators.code.secrets:Secrets"),
     ("prompt_injection", "evaluators.code.prompt_injection:PromptInjection"),
