@@ -30,6 +30,8 @@ _MEANT = compiled(
 _PREFACE = compiled(r'(?s)\A[^\n{}\[\]"]{1,80}[:\n]\s*([\[{]\s*(?:\{\s*)?"[^"\\]{0,80}".*)\z')
 _FENCE = compiled(r"(?s)\A```(?:json|JSON)?[ \t]*\r?\n(.*?)(?:\r?\n```\s*)?\z")
 _TOKEN = compiled(r'(?s)"(?:[^"\\]|\\.)*"|["{}\[\]]')
+_WHOLE_STRING = compiled(r'(?s)"(?:[^"\\]|\\.)*"')
+_SYNTAX = compiled(r"\A[a-z]{0,4}(?:[\s\d,:{}\[\].eE+-]|true|false|null)*\z")
 _KEY = compiled(r'"[^"\\\n]{1,80}"\s*:')
 _COMMENT = compiled(r"(?m)^\s*(?://|/\*|#)|[,{\[]\s*//")
 _NUMBERS_BEGIN = compiled(r"\A\[\s*-?\d")
@@ -110,8 +112,7 @@ def _broken(text: str) -> Damage | None:
 def _headless(text: str) -> Damage | None:
     """JSON whose beginning is missing: it closes brackets that it never opened."""
     for whole in (text, '"' + text):  # it may begin inside a string
-        scan = _scan(whole)
-        if scan.mismatch is not None and not whole[scan.mismatch :].strip("}] \r\n\t,"):
+        if _SYNTAX.search(_WHOLE_STRING.sub("", whole)) is not None and _scan(whole).mismatch is not None:
             quote = text[:CONTEXT_CHARS]
             return Damage("unbalanced", "it closes brackets that it never opened: its beginning is missing", quote)
     return None
