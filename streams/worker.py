@@ -21,6 +21,7 @@ from streams.building import build_all
 from streams.context import Context, default_hasher
 from streams.heartbeat import Component, Heartbeat
 from streams.log_guard import LogGuard
+from streams.logs import configure_logs
 from streams.producer import Outgoing, Producer
 from streams.progress import Progress
 from streams.topics import ensure_topics
@@ -42,6 +43,7 @@ def run_worker(component: str, settings: Settings, source: SourceMap) -> int:
     """
     import uvloop
 
+    configure_logs()
     return uvloop.run(_Worker(component, settings, source).run())
 
 

@@ -194,7 +194,11 @@ def _sqlite_engine(url: URL) -> Engine:
         except OSError as error:
             raise _wrong(f"the folder of {file} cannot be created: {error.strerror or error}") from None
     engine = create_engine(
-        url, pool_size=POOL_SIZE, max_overflow=-1, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=-1,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
@@ -233,6 +237,7 @@ def _postgres_engine(url: URL) -> Engine:
         max_overflow=POOL_SIZE,
         pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={name: value for name, value in connect_args.items() if name not in url.query},
     )
 
