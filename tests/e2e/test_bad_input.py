@@ -75,7 +75,7 @@ LETTERS = "SELECT source_topic, source_partition, source_offset, reason, detail,
 
 
 @pytest.mark.timeout(300)
-async def test_bad_records_hurt_nobody(new_stack: MakeStack, request: pytest.FixtureRequest) -> None:
+async def test_bad_records_hurt_nobody(new_stack: MakeStack) -> None:
     stack = new_stack(CONFIG)
     embedded = stack.warehouse_url.startswith("sqlite")
     (stack.folder / "checks.py").write_text(CHECKS)
