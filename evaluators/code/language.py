@@ -39,7 +39,6 @@ class AnswerLanguage(CodeEvaluator[LanguageOptions]):
 
     Options = LanguageOptions
     targets: ClassVar[frozenset[TargetKind]] = frozenset(("span", "trace"))
-    default_target: ClassVar[TargetKind] = "trace"
 
     @classmethod
     def default_span_kinds(cls, options: LanguageOptions) -> frozenset[SpanKind]:

@@ -50,7 +50,7 @@ def test_where_it_says_nothing(asked: str, answered: str, reason: str) -> None:
 
 
 def test_expected_and_twins() -> None:
-    options = "{type: language, target: span, options: {expected: [de, FR]}}"
+    options = "{type: language, target: trace, options: {expected: [de, FR]}}"
     assert score_of(options, said(ANSWERS["fr"])).passed is True
     assert score_of(options, said(ANSWERS["en"])).passed is False
     assert scores_of("[{type: language}]", said(ANSWERS["en"])) == []
@@ -63,7 +63,7 @@ def test_expected_and_twins() -> None:
 
 @needs_shared
 def test_recorded_runs_are_in_the_users_language() -> None:
-    suite = suite_of("[{type: language}, {type: language, name: each, target: span}]")
+    suite = suite_of("[{type: language}, {type: language, name: whole, target: trace}]")
     scores = [s for trace in runs("airline_dev")[:40] for s in decide(suite, trace).scores]
     assert sum(s.passed is True for s in scores) > 100
     assert not [(s.trace_id, s.evidence) for s in scores if s.passed is False]
