@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -18,6 +19,7 @@ from ..text import KINDS_WITH_TEXT, TextOptions, pieces
 MAX_CHARS = 50_000
 MIN_COMMON_SHARE = 0.15
 DIGITS = 2
+WORDS_REMEMBERED = 16_384
 
 
 class ReadabilityOptions(TextOptions):
@@ -183,6 +185,7 @@ def counts_of(text: str) -> Counts:
     )
 
 
+@lru_cache(maxsize=WORDS_REMEMBERED)
 def syllables(word: str) -> int:
     """Syllables of an English word in lower case, by rules: groups of vowels, less what is silent."""
     groups = len(_VOWELS.findall(word))
