@@ -15,7 +15,7 @@ from ..tool_calls import given_tools
 
 MIN_ANYWHERE_CHARS = 6
 MIN_SPREAD_CHARS = 9
-MIN_ENDING_CHARS = 4
+MIN_ENDING_CHARS, MAX_ENDING_CHARS = 4, 6
 MIN_PART_CHARS = 2
 MIN_TELLING_CHARS = 5
 
@@ -24,6 +24,7 @@ _TOKENS = compiled(r"[\pL\pN]+(?:[_\-#/.@][\pL\pN]+)*")
 _WORD = compiled(r"[\pL\pN]+")
 _RUN = compiled(r"\pN+|\pL+")
 _REDACTED = compiled(r"^\[([A-Z][A-Z0-9_]*):[0-9a-f]{6}\]$")
+_HIDDEN_NUMBER = compiled(r"\[(?:CREDIT_CARD|PHONE|SSN|IBAN|BANK_ACCOUNT|NATIONAL_ID|PASSPORT|TAX_ID):[0-9a-f]{6}\]")
 _HISTORY_ELSEWHERE = ("previous_response_id", "conversation.resumed")
 
 
@@ -42,6 +43,12 @@ class Known(NamedTuple):
         if redacted is not None:
             # A token hides case and format: next to others of its kind it may stand for one of them, written otherwise.
             return any(f"[{redacted.group(1)}:" in text for text in self.texts)
+        if (
+            value.isdigit()
+            and len(value) <= MAX_ENDING_CHARS
+            and any(_HIDDEN_NUMBER.search(text) for text in self.texts)
+        ):
+            return True  # perhaps the ending of a number that redaction hides
         return _can_be_made(value.casefold(), [text.casefold() for text in self.texts])
 
 

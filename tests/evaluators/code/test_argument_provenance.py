@@ -56,6 +56,7 @@ def judged(trace: Trace, options: str = "{}") -> Score | None:
         ("ord_48213", "refund ORD 48213"),
         ("48213", "the order is ORD-48213"),
         ("4421", "card 5500 0000 0000 4421, I think"),
+        ("4421", "my card is [CREDIT_CARD:3fa9c1]"),
         ("mia_li_3668", "I am Mia Li, my number is 3668"),
         ("ORD-000042", "an id that the definition shows"),
         ("#W2378156", '{"orders": ["#W2378156", "#W1"]}'),
