@@ -6,7 +6,9 @@ Worked out once for a trace (``Steps.of(target)``) and shared by the evaluators 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from schemas.trace import Span, Trace
@@ -47,6 +49,7 @@ class Steps:
         self.tools = [s for s in spans if s.kind == "tool"]
         self.ordered = spans
         self._positions = {tool.span_id: index for index, tool in enumerate(self.tools)}
+        self._starts = [step.start for step in spans]
         self._turns = _turns(trace, spans)
         self._agents: dict[str, str] = {}
         self._signs: dict[str, ErrorSign | None] = {}
@@ -61,6 +64,11 @@ class Steps:
     def position(self, tool: Span) -> int:
         """The number of tool calls before this one."""
         return self._positions.get(tool.span_id, 0)
+
+    def after(self, step: Span) -> Iterator[Span]:
+        """The steps that start when this one has ended, in order."""
+        place = bisect_left(self._starts, step.end)
+        return (other for other in self.ordered[place:] if other.span_id != step.span_id)
 
     def turn(self, span: Span) -> Turn:
         """Which message of the user the step answers; None where the trace does not tell."""

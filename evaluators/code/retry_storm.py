@@ -63,9 +63,11 @@ class RetryStorm(CodeEvaluator[RetryStormOptions]):
                 if span.start < last.end and span.end <= last.end:
                     continue  # a span inside the attempt, or beside it
                 failures = []
-            runs[key] = (span, [*failures, span] if failed else [])
-            if len(runs[key][1]) >= self.options.min_failures:
-                yield runs[key][1]
+            if failed:
+                failures.append(span)
+            runs[key] = (span, failures if failed else [])
+            if len(failures) >= self.options.min_failures:
+                yield failures
 
 
 _CALM = Verdict(value=0.0, label="none", passed=True)

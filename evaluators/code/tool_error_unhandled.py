@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import ClassVar
 
 from schemas.score import Evidence, TargetKind
@@ -14,6 +15,7 @@ from ..protocol import Answer, Context, Target, Verdict
 from ..steps import Steps, is_transient
 from ..text import whole_text
 
+MAX_STEPS = 200  # how far it looks back and ahead
 MIN_ANSWER_CHARS = 40
 MIN_ENGLISH_WORDS = 2
 MAX_QUOTE_CHARS = 160
@@ -71,7 +73,8 @@ def _same_failure_before(steps: Steps, span: Span) -> Span | None:
     key, turn, agent, result = steps.key(span), steps.turn(span), steps.agent(span), steps.result_text(span)
     if key is None:
         return None
-    for earlier in reversed(steps.tools[: steps.position(span)]):
+    place = steps.position(span)
+    for earlier in reversed(steps.tools[max(0, place - MAX_STEPS) : place]):
         if steps.turn(earlier) != turn:
             return None
         if steps.agent(earlier) != agent:
@@ -88,8 +91,8 @@ def _same_failure_before(steps: Steps, span: Span) -> Span | None:
 def _answer_after(steps: Steps, span: Span) -> tuple[Span, str] | None:
     """What the agent said next, where it said something and called no tool."""
     agent = steps.agent(span)
-    for step in steps.ordered:
-        if step.start < span.end or step.span_id == span.span_id or steps.agent(step) != agent:
+    for step in islice(steps.after(span), MAX_STEPS):
+        if steps.agent(step) != agent:
             continue
         if step.kind == "tool":
             return None

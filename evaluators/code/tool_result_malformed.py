@@ -92,12 +92,13 @@ def _markup(text: str, steps: Steps, span: Span) -> Damage | None:
 
 
 def _usually_json(steps: Steps, span: Span) -> bool:
-    others = [
-        tool.result
-        for tool in steps.tools
-        if tool.tool_name == span.tool_name and tool.span_id != span.span_id and tool.result is not None
-    ]
-    return bool(others) and all(_looks_like_json(result) for result in others)
+    known = False
+    for tool in steps.tools:
+        if tool.tool_name == span.tool_name and tool.span_id != span.span_id and tool.result is not None:
+            if not _looks_like_json(tool.result):
+                return False
+            known = True
+    return known
 
 
 def _looks_like_json(result: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
 import orjson
@@ -16,6 +17,7 @@ from ..protocol import Answer, Context, Target, Verdict
 from ..result_texts import asks_for_part, result_texts
 from ..steps import Steps
 
+MAX_STEPS = 100  # how far it looks ahead for the next page
 EDGE_CHARS = 240
 MIN_CUT_CHARS = 1_000
 MAX_QUOTE_CHARS = 120
@@ -209,9 +211,11 @@ def _samples(span: Span) -> bool:
 
 
 def _goes_on(steps: Steps, span: Span, part: _Part) -> bool:
-    """Whether the agent called the tool again with the token of the next page, or with a page at all."""
-    later = [
-        t for t in steps.tools if t.tool_name == span.tool_name and t.start >= span.end and t.span_id != span.span_id
-    ]
+    """Whether the agent called the tool again with the token of the next page, or for another part."""
     token = part.more if isinstance(part.more, str) else None
+    later = (
+        step
+        for step in islice(steps.after(span), MAX_STEPS)
+        if step.kind == "tool" and step.tool_name == span.tool_name
+    )
     return any(asks_for_part(tool) or (token is not None and token in steps.arguments_text(tool)) for tool in later)
