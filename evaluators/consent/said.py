@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from schemas.trace import Message
 
 from ..patterns import compiled
+from ..text import whole_text
 
 MAX_MESSAGE_CHARS = 4_000
 MAX_SHORT_WORDS = 4
@@ -95,7 +96,7 @@ def wish_before(messages: Sequence[Message], verbs: Iterable[str]) -> Wish:
     stand, index, last = "not_asked", None, None
     proposed = english = False
     for place, message in enumerate(messages):
-        text = message.content[-MAX_MESSAGE_CHARS:].replace("’", "'")
+        text = whole_text(message.content[-MAX_MESSAGE_CHARS:]).replace("’", "'")
         if not text:
             continue
         if message.role == "assistant":

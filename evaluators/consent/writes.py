@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..patterns import compiled
+from ..text import whole_text
 
 MAX_WORDS = 12
 
@@ -154,9 +155,9 @@ def is_write(tool: str, definition: Mapping[str, Any], arguments: Any) -> bool:
     description = definition.get("description")
     keys = arguments if isinstance(arguments, dict) else {}
     return (
-        any(isinstance(key, str) and _PAYS_BY.search(key) for key in keys)
+        any(isinstance(key, str) and _PAYS_BY.search(whole_text(key)) for key in keys)
         or bool(_MONEY.search(_snake(tool)))
-        or (isinstance(description, str) and bool(_FINAL.search(description)))
+        or (isinstance(description, str) and bool(_FINAL.search(whole_text(description))))
     )
 
 
@@ -172,4 +173,4 @@ def _words(tool: str) -> list[str]:
 
 
 def _snake(name: str) -> str:
-    return _HUMP.sub(r"\1_\2", name).lower()
+    return _HUMP.sub(r"\1_\2", whole_text(name)).lower()

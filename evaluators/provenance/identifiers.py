@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ..depth import TooDeep
 from ..patterns import compiled
+from ..text import whole_text
 
 MAX_IDENTIFIERS = 64
 MAX_DEPTH = 32
@@ -80,7 +81,7 @@ def _texts(value: str | int, key: str) -> Iterator[str]:
         if value >= MIN_INTEGER and value < 10**18 and _ID_KEY.search(key) and not _is_date(str(value)):
             yield str(value)
         return
-    text = value.strip()
+    text = whole_text(value.strip())
     if not MIN_CHARS <= len(text) <= MAX_CHARS or _OWN_KEY.search(key):
         return
     if _TOKEN.search(text):
@@ -141,7 +142,7 @@ def _made_by(tool: str) -> frozenset[str]:
 
 
 def _snake(name: str) -> str:
-    return _HUMP.sub(r"\1_\2", name).lower().replace("-", "_").replace(".", "_").replace(" ", "_")
+    return _HUMP.sub(r"\1_\2", whole_text(name)).lower().replace("-", "_").replace(".", "_").replace(" ", "_")
 
 
 _MAKERS = frozenset(("create", "generate", "make", "new", "add", "register", "init", "write", "save", "store"))

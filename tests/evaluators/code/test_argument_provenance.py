@@ -22,7 +22,7 @@ TOOL = {
 
 
 def message(role: Any, content: str = "", calls: tuple[ToolCall, ...] = ()) -> Message:
-    digest = plain_digest([role, content, [call.model_dump() for call in calls]])
+    digest = plain_digest(repr((role, content, calls)))
     return Message(digest=digest, role=role, content=content, tool_calls=calls)
 
 
@@ -167,3 +167,9 @@ def test_recorded_runs() -> None:
         found += any(s.passed is False and s.blamed_span_id == label["span_id"] for s in scores)
     print(f"invented ids: {found} of {len(faults)}")
     assert found == len(faults) == 12
+
+
+def test_lone_surrogates_harm_nobody() -> None:
+    odd = asked({"\ud800_id": "ORD-48213", "user_id": "ORD\ud800-4821"}, ("user", "\ud800 ORD-48213"))
+    score = judged(odd)
+    assert score is not None and score.status == "scored"

@@ -42,7 +42,7 @@ def talk(said: Sequence[Said], tool: str = "cancel_order", arguments: Any = None
 
 
 def talked(said: Sequence[Said]) -> list[Message]:
-    return [Message(digest=plain_digest([i, *pair]), role=pair[0], content=pair[1]) for i, pair in enumerate(said)]  # type: ignore[arg-type]
+    return [Message(digest=plain_digest(repr((i, pair))), role=pair[0], content=pair[1]) for i, pair in enumerate(said)]  # type: ignore[arg-type]
 
 
 def judged(trace: Trace, evaluator: str = "{type: unconfirmed_write}") -> Score | None:
@@ -178,3 +178,8 @@ def test_recorded_runs() -> None:
     scores = [score for trace in runs("airline_dev") for score in decide(suite, trace).scores]
     assert len(scores) == 148
     assert not [score for score in scores if not score.passed]
+
+
+def test_lone_surrogates_harm_nobody() -> None:
+    score = judged(talk([("user", "cancel \ud800")], "cancel_\ud800", {"\ud800": 1}, description="\ud800"))
+    assert score is not None and score.passed is True
