@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,6 +24,7 @@ CONNECT_TIMEOUT_S = 10
 POOL_SIZE = 8
 COPY_FROM_ROWS = 20
 POOL_TIMEOUT_S = 60.0
+OLDEST_SQLITE = (3, 38)  # for `->` on JSON
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -74,6 +76,11 @@ class Database:
             with self.read() as connection:
                 connection.exec_driver_sql("SELECT 1")
             return
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            oldest = ".".join(map(str, OLDEST_SQLITE))
+            raise _wrong(
+                f"SQLite {sqlite3.sqlite_version} is too old, {oldest} is needed: use PostgreSQL or a newer Python"
+            )
         try:
             with self.write() as connection:
                 connection.exec_driver_sql("PRAGMA user_version = 0")  # BEGIN IMMEDIATE alone writes nothing
