@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from schemas.trace import Usage
 from tests.evaluators.making import START, Writer, decide, said, score_of, scores_of, suite_of
@@ -47,8 +48,8 @@ def test_tokens_of_a_trace_are_the_sum_and_never_a_part_of_it() -> None:
     assert score_of(entry, writer.trace()).value == 18.0
     unknown = score_of(entry, writer.llm("c").trace())
     assert (unknown.status, unknown.skip_reason) == ("skipped", "no_usage")
-    impossible = score_of("{type: tokens}", said("a", usage=(-5, 1)))
-    assert impossible.skip_reason == "no_usage"
+    with pytest.raises(ValidationError):  # what is no count never reaches an evaluator
+        said("a", usage=(-5, 1))
     assert scores_of(f"[{entry}]", Writer().tool().trace()) == []
 
 
