@@ -15,6 +15,8 @@ from ..base import CodeEvaluator
 from ..protocol import Answer, Target, Verdict
 from ..steps import Steps
 
+EXCERPT_CHARS = 80
+
 
 class ToolErrorAsSuccessOptions(Section):
     min_probability: float = Field(0.5, gt=0, le=1, description="A sign at least this sure fails.")
@@ -30,7 +32,7 @@ class ToolErrorAsSuccess(CodeEvaluator[ToolErrorAsSuccessOptions]):
     """
 
     Options = ToolErrorAsSuccessOptions
-    implementation_version: ClassVar[int] = 2
+    implementation_version: ClassVar[int] = 3
     targets: ClassVar[frozenset[TargetKind]] = frozenset(("span",))
 
     @classmethod
@@ -50,7 +52,13 @@ class ToolErrorAsSuccess(CodeEvaluator[ToolErrorAsSuccessOptions]):
                 value=sign.probability,
                 label=sign.label,
                 passed=False,
-                explanation=f"{sign.path} reports a failure, the call counts as a success",
+                explanation=f"{sign.path} reports a failure ({_excerpt(sign.quote)}), the call counts as a success",
                 evidence=(Evidence(span_id=span.span_id, path=sign.path, quote=sign.quote),),
             ),
         )
+
+
+def _excerpt(quote: str) -> str:
+    """The beginning of a quote, on one line."""
+    line = " ".join(quote.split())
+    return line if len(line) <= EXCERPT_CHARS else line[: EXCERPT_CHARS - 1] + "…"

@@ -28,7 +28,9 @@ def query(
         for row in found.rows:
             console.emit_json(dict(zip(_distinct(found.columns), row, strict=True)))
     else:
-        console.show_table(f"{len(found.rows)} rows", list(found.columns), found.rows)
+        console.show_table(
+            f"{len(found.rows)} row{'' if len(found.rows) == 1 else 's'}", list(found.columns), found.rows
+        )
     if found.truncated:
         console.note(f"there are more than {limit} rows; --limit shows more")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +12,7 @@ import typer
 from streams.cli import console, exits, options
 
 if TYPE_CHECKING:
+    from schemas.score import Score
     from sinks.warehouse import Why
 
 REASONS = {
@@ -21,11 +25,14 @@ REASONS = {
 
 def why(
     trace_id: Annotated[str, typer.Argument(help="The trace.", show_default=False)],
+    every: Annotated[bool, typer.Option("--all", help="A row for each span, also for those that passed.")] = False,
     config: options.Config = None,
     data: options.Data = None,
     as_json: options.Json = False,
 ) -> None:
     """Explain what every evaluator decided about a trace, and why some decided nothing.
+
+    What failed stands first; spans that passed share a row for each evaluator. `--json` always gives every decision.
 
     Example: evalstream why 5b8efff798038103d269b633813fc60c
     """
@@ -39,7 +46,7 @@ def why(
     if as_json:
         console.emit_json(_document(found))
     else:
-        _show(found)
+        _show(found, every=every)
 
 
 def _document(found: Why) -> dict[str, Any]:
@@ -58,7 +65,7 @@ def _document(found: Why) -> dict[str, Any]:
     }
 
 
-def _show(found: Why) -> None:
+def _show(found: Why, *, every: bool) -> None:
     trace = found.trace
     if trace:
         parts = [f"{trace['project']}/{trace['environment']}", f"{trace['revision']} span versions"]
@@ -69,20 +76,36 @@ def _show(found: Why) -> None:
     console.show_table(
         f"{len(current)} current decisions ({len(found.decisions) - len(current)} of older revisions or versions)",
         ["evaluator", "span", "status", "value", "passed", "explanation"],
-        [
-            [
-                score.evaluator,
-                score.span_id or score.target,
-                score.status,
-                score.value,
-                score.passed,
-                score.explanation or score.label or score.skip_reason or score.error_type,
-            ]
-            for score in sorted(current, key=lambda s: (s.passed is not False, s.evaluator, s.target_id))
-        ],
+        list(
+            _rows(
+                sorted(current, key=lambda s: (s.passed is not False, s.evaluator, _is_quiet(s), s.target_id)),
+                every=every,
+            )
+        ),
         right=["value"],
     )
     for request in found.in_flight:
         print(f"{request.evaluator}: asked at {console.shown(request.requested_at)}, not answered yet")
     for name, reason in sorted(found.passed_over.items()):
         print(f"{name}: no decision, {REASONS.get(reason, reason)} ({reason})")
+
+
+def _rows(scores: Sequence[Score], *, every: bool) -> Iterator[list[Any]]:
+    """A row for each decision; unless `every`, one row for all spans of an evaluator that nothing is to be said of."""
+    for (_, quiet), group in groupby(scores, key=lambda s: (s.evaluator, _is_quiet(s))):
+        alike = list(group)
+        if every or not quiet or len(alike) == 1:
+            yield from map(_row, alike)
+        else:
+            values = [score.value for score in alike if score.value is not None]
+            told = f"each passed; median value of {len(values)}" if values else "each passed"
+            yield [alike[0].evaluator, f"{len(alike)} spans", "scored", median(values) if values else None, True, told]
+
+
+def _is_quiet(score: Score) -> bool:
+    return score.span_id is not None and score.status == "scored" and score.passed is True
+
+
+def _row(score: Score) -> list[Any]:
+    told = score.explanation or score.label or score.skip_reason or score.error_type
+    return [score.evaluator, score.span_id or score.target, score.status, score.value, score.passed, told]
