@@ -16,8 +16,10 @@ from schemas.source import Source
 from streams.batch import Batch
 from streams.clock import record_time
 from streams.context import Abandoned, Context
+from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.emission import score_records
+from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
 
@@ -49,10 +51,19 @@ class Feedback:
 
     def __init__(self, context: Context, progress: Progress, dead_letters: DeadLetters) -> None:
         self._context, self._progress, self._dead_letters = context, progress, dead_letters
+        self._poison = PoisonGuard("evaluate", context, dead_letters)
 
     async def receive(self, batch: Batch) -> None:
         """Store the human scores of a chunk and publish them on `scores`."""
         self._progress.note(batch)
+        try:
+            async for part in self._poison.parts(batch):
+                await self._work(part)
+            batch.ack()
+        except Abandoned:
+            log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+
+    async def _work(self, batch: Batch) -> None:
         context, scores, letters = self._context, [], []
         for record in batch.records:
             try:
@@ -64,14 +75,11 @@ class Feedback:
                 if not isinstance(error, InvalidRecord):
                     log.exception("reading feedback failed", offset=record.offset)
                 letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
-        try:
-            await self._dead_letters.bury(batch, letters)
-            if scores:
-                await context.in_thread(batch, "feedback", lambda: context.warehouse.write_feedback(scores))
-                await context.patiently(batch, "feedback", lambda: context.producer.publish(score_records(scores)))
-            batch.ack()
-        except Abandoned:
-            log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+        await self._dead_letters.bury(batch, letters)
+        passing("feedback.read", about=[score.trace_id for score in scores])
+        if scores:
+            await context.in_thread(batch, "feedback", lambda: context.warehouse.write_feedback(scores))
+            await context.patiently(batch, "feedback", lambda: context.producer.publish(score_records(scores)))
 
     def _as_score(self, given: FeedbackRecord, record: object) -> Score:
         comment = self._context.redactor.text(given.comment)

@@ -17,7 +17,6 @@ import structlog
 
 from evaluators.protocol import Answer, DeferredEvaluator, Failure, Skip, Verdict
 from evaluators.run import Suite
-from schemas.errors import InvalidRecord
 from schemas.judge_request import JudgeRequest
 from schemas.score import DecisionKey, Score
 from schemas.settings import Topics
@@ -29,6 +28,7 @@ from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, score_records
 from streams.judging import deferred_runtime
 from streams.log_guard import LogGuard
+from streams.poison import PoisonGuard
 from streams.progress import Progress
 from streams.verdict_writer import VerdictWriter
 
@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 Place = tuple[str, int]
 WINDOW_PER_SLOT = 2
 WINDOW_WAITING = 2_000  # requests that wait for a retry must not take the places of those that could run
+SURVIVED_S = 10.0  # what kills a process does so at once; a slow provider must not hold up the partition
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +68,7 @@ class Judge:
         self._evaluators: Mapping[str, DeferredEvaluator] = suite.deferred()
         self._runtime = deferred_runtime(context.settings, context.warehouse)
         self._dead_letters = DeadLetters(self.name, context)
+        self._poison = PoisonGuard(self.name, context, self._dead_letters)
         self._writer = VerdictWriter(context)
         self._window = asyncio.Semaphore(context.settings.judge.max_concurrency * WINDOW_PER_SLOT + WINDOW_WAITING)
         self._queues: dict[Place, deque[Asked]] = {}
@@ -94,7 +96,11 @@ class Judge:
         self._drop_lost()
         try:
             if await self._guard.admits(batch):
-                await self._take_up(batch)
+                batch.open = 1  # holds the acknowledgement until all parts are taken up
+                async for part in self._poison.parts(batch, self._guard.epoch(batch)):
+                    await self._take_up(batch, part)
+                batch.forget_records()
+                _let_go(batch)
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
 
@@ -119,32 +125,33 @@ class Judge:
 
     # --- taking up -----------------------------------------------------------------------------------------------
 
-    async def _take_up(self, batch: Batch) -> None:
-        asked, letters = self._read(batch)
+    async def _take_up(self, batch: Batch, part: Batch) -> None:
+        """Set the requests of a part going; returns when it is clear that they kill nobody."""
+        asked, letters = self._read(batch, part.records)
         await self._dead_letters.bury(batch, letters)
-        batch.open = len(asked)
         if not asked:
-            batch.ack()
             return
+        batch.open += len(asked)
         warehouse, trace_ids = self._context.warehouse, sorted({one.request.trace_id for one in asked})
         stored = await self._context.in_thread(batch, "verdicts", lambda: warehouse.stored_scores(trace_ids))
         current = await self._context.in_thread(batch, "fingerprints", lambda: warehouse.fingerprints(trace_ids))
-        batch.forget_records()
-        queue = self._queues.setdefault(batch.place, deque())
+        queue, tasks = self._queues.setdefault(batch.place, deque()), []
         for one in asked:
             await self._window.acquire()
             queue.append(one)
-            task = asyncio.create_task(self._answer(one, stored, current))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            tasks.append(asyncio.create_task(self._answer(one, stored, current)))
+            self._tasks.add(tasks[-1])
+            tasks[-1].add_done_callback(self._tasks.discard)
+        if not self._poison.has_passed(batch):
+            await asyncio.wait(tasks, timeout=SURVIVED_S)
 
-    def _read(self, batch: Batch) -> tuple[list[Asked], list[Any]]:
+    def _read(self, batch: Batch, records: Sequence[Any]) -> tuple[list[Asked], list[Any]]:
         asked, letters, epoch = [], [], self._guard.epoch(batch)
-        for record in batch.records:
+        for record in records:
             source = Source(topic=batch.topic, partition=batch.partition, offset=record.offset, epoch=epoch)
             try:
                 asked.append(Asked(JudgeRequest.from_bytes(record.value or b""), record, batch, source))
-            except InvalidRecord as error:
+            except Exception as error:  # whatever it is, one record must not stop the stream
                 letters.append(self._dead_letters.letter(record, batch.topic, epoch, error))
         return asked, letters
 
@@ -174,6 +181,7 @@ class Judge:
 
     async def _settle(self, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]) -> None:
         request = asked.request
+        passing("judge.asked", about=[request.trace_id])
         evaluator = self._evaluators.get(request.evaluator)
         found = [stored[key] for key in _keys(request) if key in stored]
         mine = [score for score in found if score.source == asked.source]
@@ -218,9 +226,7 @@ class Judge:
             await self._publish(batch, ready)
             passing("judge.published")
             for asked in ready:
-                asked.batch.open -= 1
-                if asked.batch.open == 0:
-                    asked.batch.ack()
+                _let_go(asked.batch)
 
     async def _publish(self, batch: Batch, ready: Sequence[Asked]) -> None:
         items, outgoing = [], []
@@ -247,6 +253,13 @@ class Judge:
             self._generation = self._context.generation()
             self._queues.clear()
             self._emitting.clear()
+
+
+def _let_go(batch: Batch) -> None:
+    """One holder less; the last one acknowledges."""
+    batch.open -= 1
+    if batch.open == 0:
+        batch.ack()
 
 
 def _keys(request: JudgeRequest) -> list[DecisionKey]:

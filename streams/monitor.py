@@ -28,6 +28,7 @@ from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.notifications import notifications
+from streams.poison import PoisonGuard
 from streams.progress import Progress
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ class Monitor:
     def __init__(self, context: Context, progress: Progress, outbox: OutboxSender) -> None:
         self._context, self._progress, self._outbox = context, progress, outbox
         self._dead_letters = DeadLetters(self.name, context)
+        self._poison = PoisonGuard(self.name, context, self._dead_letters)
         self._claimed: dict[int, Claimed] = {}
         self._generation = -1
         self._lock = asyncio.Lock()
@@ -70,7 +72,10 @@ class Monitor:
         async with self._lock:
             self._progress.note(batch)
             try:
-                await self._count(batch)
+                self._drop_lost()
+                await self._claim(batch.partition, batch)  # what was stored before is no fault of these records
+                async for part in self._poison.parts(batch):
+                    await self._count(part)
                 batch.ack()
             except (Abandoned, Fenced) as error:
                 self._claimed.pop(batch.partition, None)
@@ -100,9 +105,9 @@ class Monitor:
     # --- counting ------------------------------------------------------------------------------------------------
 
     async def _count(self, batch: Batch) -> None:
-        self._drop_lost()
         claimed = await self._claim(batch.partition, batch)
         measurements = await self._read(batch, claimed)
+        passing("monitor.read", about=[measurement.trace_id for measurement in measurements])
         if not measurements:
             return
         found = await asyncio.to_thread(claimed.watch.update, measurements, now=datetime.now(UTC))

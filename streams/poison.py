@@ -47,6 +47,10 @@ class PoisonGuard:
         self._passed.add(batch.place)
         await self._end(batch, None)
 
+    def has_passed(self, batch: Batch) -> bool:
+        """Whether a batch of the partition was survived since the assignment."""
+        return batch.place in self._passed
+
     async def _begin(self, batch: Batch, epoch: int, offset: int) -> int:
         warehouse = self._context.warehouse
         return await self._context.in_thread(

@@ -16,7 +16,6 @@ import structlog
 from drift.segments import dimension_names, dimensions
 from evaluators.run import Suite
 from schemas.dead_letter import DeadLetter
-from schemas.errors import InvalidRecord
 from schemas.session import SessionClosed, SessionMember
 from schemas.settings import SessionSettings, Topics
 from schemas.source import Source
@@ -25,6 +24,7 @@ from sinks.warehouse import TraceDecisions
 from streams.batch import Batch
 from streams.clock import event_time, log_time, record_time
 from streams.context import Abandoned, Context
+from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, request_records, score_records
 from streams.gather import Group, Patience
@@ -58,6 +58,7 @@ class SessionGathering:
 
     def __init__(self, context: Context, progress: Progress, dead_letters: DeadLetters) -> None:
         self._progress, self._dead_letters = progress, dead_letters
+        self._poison = PoisonGuard("evaluate", context, dead_letters)
         self._gathering = Gathering(
             context,
             progress,
@@ -71,18 +72,9 @@ class SessionGathering:
         """Take up the members in a chunk."""
         async with self._gathering.lock:
             self._progress.note(batch)
-            parts, letters = [], []
-            for record in batch.records:
-                try:
-                    member = SessionMember.from_bytes(record.value or b"")
-                except InvalidRecord as error:
-                    letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
-                else:
-                    size = len(record.value)
-                    parts.append(Gathered(member.session_id, member, size, False, log_time(record), record.offset))
             try:
-                await self._dead_letters.bury(batch, letters)
-                await self._gathering.take_up(batch, parts)
+                members = [one async for part in self._poison.parts(batch) for one in await self._read(part)]
+                await self._gathering.take_up(batch, members)
             except Abandoned:
                 log.info("partition taken away", topic=batch.topic, partition=batch.partition)
 
@@ -92,6 +84,20 @@ class SessionGathering:
 
     def __len__(self) -> int:
         return len(self._gathering)
+
+    async def _read(self, batch: Batch) -> list[Gathered[SessionMember]]:
+        members, letters = [], []
+        for record in batch.records:
+            try:
+                member = SessionMember.from_bytes(record.value or b"")
+            except Exception as error:  # whatever it is, one record must not stop the stream
+                letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
+            else:
+                size = len(record.value)
+                members.append(Gathered(member.session_id, member, size, False, log_time(record), record.offset))
+        await self._dead_letters.bury(batch, letters)
+        passing("sessions.read", about=[member.part.trace_id for member in members])
+        return members
 
 
 class SessionEvaluation:
@@ -121,7 +127,7 @@ class SessionEvaluation:
         for record in batch.records:
             try:
                 closed = SessionClosed.from_bytes(record.value or b"")
-            except InvalidRecord as error:
+            except Exception as error:  # whatever it is, one record must not stop the stream
                 letters.append(self._dead_letters.letter(record, batch.topic, self._guard.epoch(batch), error))
             else:
                 outgoing += await self._evaluate(batch, record, closed)

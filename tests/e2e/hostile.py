@@ -222,10 +222,15 @@ def _feedback() -> Iterator[Hostile]:
     yield Hostile("NaN", Topics.FEEDBACK, b'{"trace_id":"good-0","score":NaN}', ("out_of_range", *UNREADABLE))
 
 
+def good_member(**fields: Any) -> dict[str, Any]:
+    """A record of `session_traces` as evaluate writes it, with some fields changed."""
+    good = {"session_id": "s", "trace_id": "good-0", "fingerprint": "f", "event_time": "2026-01-01T00:00:00Z"}
+    return {**good, **fields}
+
+
 def _sessions() -> Iterator[Hostile]:
     def member(name: str, /, *reasons: str, **fields: Any) -> Hostile:
-        body = {"session_id": "s", "trace_id": "good-0", "fingerprint": "f", "event_time": "2026-01-01T00:00:00Z"}
-        return Hostile(f"member: {name}", Topics.SESSION_TRACES, orjson.dumps({**body, **fields}), reasons)
+        return Hostile(f"member: {name}", Topics.SESSION_TRACES, orjson.dumps(good_member(**fields)), reasons)
 
     yield member("time over the edge", *WRONG, event_time=OVER_THE_EDGE)
     yield member("of no known trace", session_id="unknown", trace_id="never-seen")
@@ -234,7 +239,8 @@ def _sessions() -> Iterator[Hostile]:
     yield Hostile("empty session", Topics.SESSIONS, b'{"session_id":"empty","members":[]}', EITHER)
 
 
-def _measurements() -> Iterator[Hostile]:
+def good_measurement(**fields: Any) -> dict[str, Any]:
+    """A record of `measurements` as evaluate writes it, with some fields changed."""
     good = {
         "source_topic": "traces",
         "source_partition": 900,
@@ -250,9 +256,12 @@ def _measurements() -> Iterator[Hostile]:
         "inclusion": [1.0],
         "offset": [1],
     }
+    return {**good, **fields}
 
+
+def _measurements() -> Iterator[Hostile]:
     def columns(number: int, name: str, /, *reasons: str, **fields: Any) -> Hostile:
-        body = orjson.dumps({**good, "source_partition": 900 + number, **fields})
+        body = orjson.dumps(good_measurement(**{"source_partition": 900 + number, **fields}))
         return Hostile(f"measurements: {name}", Topics.MEASUREMENTS, body, reasons)
 
     yield columns(1, "another partition count", "partition_count", partition_count=99)
@@ -266,11 +275,12 @@ def _measurements() -> Iterator[Hostile]:
     yield columns(9, "vector of nothing", *WRONG, vectors={"0": "!!!"})
     yield columns(10, "NUL in the source", *EITHER, source_topic="\x00", traces=["\x00"])
     yield columns(11, "partition beyond 32 bits", *EITHER, source_partition=2**40)
-    infinite = orjson.dumps({**good, "source_partition": 912}).replace(b"[1.0]", b"[Infinity]", 1)
+    infinite = orjson.dumps(good_measurement(source_partition=912)).replace(b"[1.0]", b"[Infinity]", 1)
     yield Hostile("measurements: infinity", Topics.MEASUREMENTS, infinite, EITHER)
 
 
-def _requests() -> Iterator[Hostile]:
+def good_request(**fields: Any) -> dict[str, Any]:
+    """A record of `judge_requests` as evaluate writes it, with some fields changed."""
     good = {
         "trace_id": "invented",
         "target": "trace",
@@ -284,9 +294,12 @@ def _requests() -> Iterator[Hostile]:
         "requested_at": "2026-01-01T00:00:00Z",
         "source": {"topic": "traces", "partition": 0, "offset": 1},
     }
+    return {**good, **fields}
 
+
+def _requests() -> Iterator[Hostile]:
     def request(name: str, /, *reasons: str, **fields: Any) -> Hostile:
-        return Hostile(f"request: {name}", Topics.JUDGE_REQUESTS, orjson.dumps({**good, **fields}), reasons)
+        return Hostile(f"request: {name}", Topics.JUDGE_REQUESTS, orjson.dumps(good_request(**fields)), reasons)
 
     yield request("of an evaluator that nobody has", *EITHER, evaluator="nobody", decisions=["nobody"])
     yield request("no views", *EITHER, views=[])
