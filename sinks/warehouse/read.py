@@ -6,19 +6,33 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, column, func, select, table
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    case,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+    text,
+)
 
 from schemas.alert import Alert
 from schemas.drift_event import DriftEvent
 from schemas.measurement import Segment
 from schemas.score import Score
 
+from .database import Database
 from .part import Part
 from .records import Numbered, ScoreSummary
 from .rows import read_score
 from .tables import alerts, dead_letters, drift_events, messages, outbox, requests, scores, spans, traces
 
 CURRENT = table("v_scores_current", *(column(c.name, c.type) for c in scores.c))
+COUNTED_TO = 50_000
 _SEGMENT = ("project", "environment", "evaluator", "dimension", "dimension_value")
 
 
@@ -104,10 +118,13 @@ class Reads(Part):
             ]
 
     def counts(self) -> dict[str, int]:
-        """Rows of each table, judge requests in flight, and notifications not yet delivered."""
+        """Rows of each table, judge requests in flight, and notifications not yet delivered.
+
+        On PostgreSQL what is beyond COUNTED_TO is the server's own estimate: counting reads the whole table.
+        """
         tables = (traces, spans, messages, scores, drift_events, alerts, dead_letters, requests)
         with self.database.read() as connection:
-            found = {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
+            found = {t.name: _count(self.database, connection, t) for t in tables}
             pending = select(func.count()).select_from(outbox).where(outbox.c.state == "pending")
             found["outbox_pending"] = connection.execute(pending).scalar_one()
         return found
@@ -117,6 +134,17 @@ class Reads(Part):
         query = select(dead_letters.c.reason, func.count().label("count_")).group_by(dead_letters.c.reason)
         with self.database.read() as connection:
             return {row.reason: row.count_ for row in connection.execute(query.order_by(dead_letters.c.reason))}
+
+
+def _count(database: Database, connection: Connection, of: Table) -> int:
+    if database.dialect == "sqlite":
+        return int(connection.execute(select(func.count()).select_from(of)).scalar_one())
+    estimate: Select[Any] = select(literal_column("reltuples")).select_from(text("pg_catalog.pg_class"))
+    known = connection.execute(estimate.where(text("oid = to_regclass(:name)")), {"name": of.name}).scalar_one()
+    if known > COUNTED_TO:
+        return int(known)
+    some = select(literal_column("1")).select_from(of).limit(COUNTED_TO + 1).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
 def _between(moment: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:

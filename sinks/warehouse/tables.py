@@ -59,6 +59,7 @@ traces = Table(
         postgresql_where=text("partial"),
         sqlite_where=text("partial"),
     ),
+    Index("traces_by_age", "event_time"),
 )
 
 spans = Table(
@@ -159,6 +160,16 @@ scores = Table(
         "stored_at",
         postgresql_where=text("cost_usd > 0"),
         sqlite_where=text("cost_usd > 0"),
+    ),
+    # SQLite would repeat the whole key in it: a third of the table again.
+    Index("scores_by_time", "event_time").ddl_if(dialect="postgresql"),
+    Index(
+        "scores_of_people",
+        "trace_id",
+        "evaluator",
+        "target_id",
+        postgresql_where=text("kind = 'human'"),
+        sqlite_where=text("kind = 'human'"),
     ),
     sqlite_with_rowid=False,
 )
