@@ -8,6 +8,7 @@ false alarms about as often as ten times the promise, so each segment sees one n
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
@@ -69,7 +70,7 @@ def measurements(
     Returns
     -------
     Per segment: `value` is the mean of the values, `passed` whether all verdicts passed (None without a verdict),
-    `vector` the mean of the vectors. Decisions that failed or were skipped give a measurement only to a segment
+    `label` the most frequent label, `vector` the mean of the vectors. Decisions that failed or were skipped give a measurement only to a segment
     without a scored one.
     """
     by_evaluator: dict[str, list[Score]] = {}
@@ -200,10 +201,17 @@ def _measurement(
         outcome=outcome,
         value=math.fsum(values) / len(values) if values else None,
         passed=all(verdicts) if verdicts else None,
+        label=_most_frequent([s.label for s in scored if s.label]),
         event_time=max(s.event_time for s in scores),
         inclusion_probability=min(s.inclusion_probability for s in scores),
         vector=_mean_vector([vectors[s.key] for s in scored if s.key in vectors]),
     )
+
+
+def _most_frequent(labels: Sequence[str]) -> str | None:
+    """The first in order of the alphabet where several are equally frequent."""
+    counts = Counter(labels)
+    return bounded(min(counts, key=lambda label: (-counts[label], label))) if counts else None
 
 
 def _mean_vector(vectors: Sequence[tuple[float, ...]]) -> tuple[float, ...] | None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from .base import Identifier, Int32, Int64, Record, UtcDatetime, is_id
 from .errors import InvalidRecord
 from .ids import plain_digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 KEYS_REMEMBERED = 65_536
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799  # of the years 1 to 9999
@@ -38,6 +41,14 @@ class Segment(Record):
         """A stable text, also the key that chooses the partition."""
         return _segment_key(self.project, self.environment, self.evaluator, self.dimension, self.dimension_value)
 
+    @classmethod
+    def of_key(cls, key: str) -> Self:
+        """The segment that has this key."""
+        project, environment, evaluator, dimension, value = key_parts(key)
+        return cls(
+            project=project, environment=environment, evaluator=evaluator, dimension=dimension, dimension_value=value
+        )
+
     def partition(self, count: int) -> int:
         """The partition, of `count`, that all measurements of this segment go to."""
         return _place(self.key) % count
@@ -53,19 +64,30 @@ def _segment_key(project: str, environment: str, evaluator: str, dimension: str 
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
+def key_parts(key: str) -> tuple[str, str, str, str | None, str | None]:
+    """Project, environment, evaluator, dimension and its value of a segment's key."""
+    project, environment, evaluator, *inside = (p.replace("%2F", "/").replace("%25", "%") for p in key.split("/"))
+    if not inside:
+        return project, environment, evaluator, None, None
+    dimension, _, value = inside[0].partition("=")
+    return project, environment, evaluator, dimension, value
+
+
 @lru_cache(maxsize=KEYS_REMEMBERED)
 def _place(key: str) -> int:
     return int(plain_digest(key)[:8], 16)
 
 
 class Measurement(Record):
-    """One trace's outcome under one evaluator in one segment. `vector` is float16, for embedding evaluators."""
+    """One trace's outcome under one evaluator in one segment. `vector` is float16, for embedding evaluators; `label` is
+    the category that the evaluator named."""
 
     segment: Segment
     trace_id: str
     outcome: Outcome = "scored"
     value: float | None = None
     passed: bool | None = None
+    label: str | None = None
     event_time: UtcDatetime
     inclusion_probability: float = 1.0
     vector: tuple[float, ...] | None = None
@@ -79,7 +101,10 @@ class Positioned(NamedTuple):
 
 
 class MeasurementBatch(Record):
-    """Columns of measurements of one source partition. Arrays are of equal length; indices point into the tables."""
+    """Columns of measurements of one source partition. Arrays are of equal length; indices point into the tables.
+
+    `label` (into `labels`) is empty where no measurement has one, as in records of workers that know no labels.
+    """
 
     schema_version: Literal[1] = 1
     source_topic: Identifier
@@ -96,6 +121,8 @@ class MeasurementBatch(Record):
     time: tuple[float, ...]
     inclusion: tuple[float, ...]
     offset: tuple[Int64, ...]
+    labels: tuple[Identifier, ...] = ()
+    label: tuple[Int32 | None, ...] = ()
     vectors: Mapping[int, str] = {}
 
     @classmethod
@@ -111,34 +138,6 @@ class MeasurementBatch(Record):
         if wrong is not None:
             raise InvalidRecord("wrong_type", f"not a valid {cls.__name__}: {wrong}")
         return found
-
-    def items(self) -> Iterator[Positioned]:
-        """The measurements, in source order."""
-        columns = zip(
-            self.segment,
-            self.trace,
-            self.outcome,
-            self.value,
-            self.passed,
-            self.time,
-            self.inclusion,
-            self.offset,
-            strict=True,
-        )
-        for row, (segment, trace, outcome, value, passed, time, inclusion, offset) in enumerate(columns):
-            yield Positioned(
-                offset,
-                Measurement.model_construct(
-                    segment=self.segments[segment],
-                    trace_id=self.traces[trace],
-                    outcome=outcome,
-                    value=value,
-                    passed=passed,
-                    event_time=datetime.fromtimestamp(time, UTC),
-                    inclusion_probability=inclusion,
-                    vector=_unpack(self.vectors[row]) if row in self.vectors else None,
-                ),
-            )
 
 
 def in_columns(
@@ -157,6 +156,7 @@ def in_columns(
 def _batch(rows: list[Positioned], *, topic: str, partition: int, epoch: int, partition_count: int) -> MeasurementBatch:
     segments: dict[str, int] = {}
     traces: dict[str, int] = {}
+    labels: dict[str, int] = {}
     table: list[Segment] = []
     found = [row.measurement for row in rows]
     for m in found:
@@ -164,6 +164,8 @@ def _batch(rows: list[Positioned], *, topic: str, partition: int, epoch: int, pa
             segments[m.segment.key] = len(table)
             table.append(m.segment)
         traces.setdefault(m.trace_id, len(traces))
+        if m.label is not None:
+            labels.setdefault(m.label, len(labels))
     return MeasurementBatch(
         source_topic=topic,
         source_partition=partition,
@@ -179,6 +181,8 @@ def _batch(rows: list[Positioned], *, topic: str, partition: int, epoch: int, pa
         time=tuple(m.event_time.timestamp() for m in found),
         inclusion=tuple(m.inclusion_probability for m in found),
         offset=tuple(row.offset for row in rows),
+        labels=tuple(labels),
+        label=tuple(None if m.label is None else labels[m.label] for m in found) if labels else (),
         vectors={i: _pack(m.vector) for i, m in enumerate(found) if m.vector is not None},
     )
 
@@ -189,6 +193,10 @@ def _wrong(batch: MeasurementBatch) -> str | None:
     if any(len(column) != len(batch.segment) for column in columns):
         return "the columns have different lengths"
     if any(i >= len(batch.segments) for i in batch.segment) or any(i >= len(batch.traces) for i in batch.trace):
+        return "an index points nowhere"
+    if batch.label and len(batch.label) != len(batch.segment):
+        return "the columns have different lengths"
+    if any(i >= len(batch.labels) for i in batch.label if i is not None):
         return "an index points nowhere"
     if not all(_FIRST_S <= time <= _LAST_S for time in batch.time):
         return "a time is out of range"
@@ -203,19 +211,20 @@ def _wrong(batch: MeasurementBatch) -> str | None:
         return "a name is too long or has a NUL"
     try:
         for text in batch.vectors.values():
-            _unpack(text)
+            unpacked(text)
     except ValueError:
         return "a vector cannot be read"
     return None
+
+
+def unpacked(text: str) -> NDArray[np.float16]:
+    """A vector of `MeasurementBatch.vectors`."""
+    import numpy as np
+
+    return np.frombuffer(b64decode(text, validate=True), dtype="<f2").astype(np.float16)
 
 
 def _pack(vector: tuple[float, ...]) -> str:
     import numpy as np
 
     return b64encode(np.asarray(vector, dtype="<f2").tobytes()).decode()
-
-
-def _unpack(text: str) -> tuple[float, ...]:
-    import numpy as np
-
-    return tuple(np.frombuffer(b64decode(text, validate=True), dtype="<f2").astype(float).tolist())

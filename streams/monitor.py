@@ -17,10 +17,11 @@ import structlog
 
 from drift.monitor import Found
 from drift.monitor import Monitor as Watch
-from drift.protocol import StateRow
+from drift.observations import of_columns
+from drift.protocol import Observations
 from schemas.alert import Alert
 from schemas.errors import Fenced, InvalidRecord
-from schemas.measurement import Measurement, MeasurementBatch
+from schemas.measurement import MeasurementBatch
 from schemas.settings import Topics
 from sinks.outbox import OutboxSender
 from streams.batch import Batch
@@ -106,16 +107,17 @@ class Monitor:
 
     async def _count(self, batch: Batch) -> None:
         claimed = await self._claim(batch.partition, batch)
-        measurements = await self._read(batch, claimed)
-        passing("monitor.read", about=[measurement.trace_id for measurement in measurements])
-        if not measurements:
+        observations = await self._read(batch, claimed)
+        passing("monitor.read", about=observations.traces)
+        if not observations:
             return
-        found = await asyncio.to_thread(claimed.watch.update, measurements, now=datetime.now(UTC))
+        found = await asyncio.to_thread(claimed.watch.update, observations, now=datetime.now(UTC))
         await self._commit(batch.partition, claimed, found, batch)
 
-    async def _read(self, batch: Batch, claimed: Claimed) -> list[Measurement]:
+    async def _read(self, batch: Batch, claimed: Claimed) -> Observations:
         """What lies past the positions, which are moved on."""
-        fresh, letters = [], []
+        fresh: list[tuple[MeasurementBatch, list[int]]] = []
+        letters = []
         for record in batch.records:
             try:
                 columns = MeasurementBatch.from_bytes(record.value or b"")
@@ -123,18 +125,17 @@ class Monitor:
                     raise InvalidRecord(
                         "partition_count", f"written for {columns.partition_count} partitions of `measurements`"
                     )
-                items = list(columns.items())
             except Exception as error:  # whatever it is, one record must not stop the stream
                 letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
                 continue
             place = (columns.source_topic, columns.source_partition, columns.source_epoch)
             counted = claimed.positions.get(place, -1)
-            past = [item for item in items if item.offset > counted]
+            past = [row for row, offset in enumerate(columns.offset) if offset > counted]
             if past:
-                claimed.positions[place] = past[-1].offset
-                fresh += [item.measurement for item in past]
+                claimed.positions[place] = columns.offset[past[-1]]
+                fresh.append((columns, past))
         await self._dead_letters.bury(batch, letters)
-        return fresh
+        return of_columns(fresh)
 
     async def _let_time_pass(self, partition: int) -> None:
         claimed = await self._claim(partition, None)
@@ -159,7 +160,7 @@ class Monitor:
                 project=settings.project,
                 environment=settings.environment,
             )
-            await asyncio.to_thread(watch.load, [StateRow(*row) for row in claim.rows])
+            await asyncio.to_thread(watch.load, claim.rows)
             self._claimed[partition] = Claimed(claim.epoch, watch, dict(claim.positions))
         return self._claimed[partition]
 

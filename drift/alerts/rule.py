@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
-from schemas.measurement import Measurement, Segment
+from drift.protocol import SCORED, Observation
+from schemas.measurement import Segment
 from schemas.settings import AlertRule
 
 Level = Literal["OK", "WARNING", "CRITICAL"]
@@ -13,20 +13,21 @@ SEVERITY: dict[str, int] = {"OK": 0, "WARNING": 1, "CRITICAL": 2}
 LARGEST_VALUE = 1e15
 
 
-def reading(rule: AlertRule, measurement: Measurement) -> float | None:
-    """The number that the rule's statistic is taken over; None where the measurement has none.
+def reading(rule: AlertRule, seen: Observation) -> float | None:
+    """The number that the rule's statistic is taken over; None where the observation has none.
 
     Coverage is the share of traces with a score among those the evaluator was to score: failed and skipped ones lower it.
     """
-    scored = measurement.outcome == "scored"
+    scored = seen.outcome == SCORED
     if rule.statistic == "coverage":
         return float(scored)
     if not scored:
         return None
     if rule.statistic == "count":
         return 1.0
-    x = measurement.passed if rule.statistic == "pass_rate" else measurement.value
-    return float(x) if x is not None and math.isfinite(x) and abs(x) <= LARGEST_VALUE else None
+    if rule.statistic == "pass_rate":
+        return float(seen.passed) if seen.passed >= 0 else None
+    return seen.value if abs(seen.value) <= LARGEST_VALUE else None
 
 
 def level(rule: AlertRule, value: float, current: Level) -> Level:

@@ -17,9 +17,10 @@ import orjson
 from drift.alerts.rule import level, measure, place, reading, threshold
 from drift.alerts.state import AlertCycle, Overlay, Reason
 from drift.alerts.window import Window
+from drift.protocol import SCORED, Observation
 from schemas.alert import Alert, AlertState
 from schemas.ids import plain_digest
-from schemas.measurement import Measurement, Segment
+from schemas.measurement import Segment
 from schemas.settings import AlertRule, MonitorSettings
 
 FORMAT = 1
@@ -39,18 +40,18 @@ class Watch:
         self.cycle = AlertCycle()
         self.changed = False
 
-    def update(self, measurement: Measurement, at: float, now: float, dropped: Counter[str]) -> Alert | None:
-        """Take up a measurement of event time `at` (s); an alert when the state changed."""
+    def update(self, seen: Observation, at: float, now: float, dropped: Counter[str]) -> Alert | None:
+        """Take up an observation of event time `at` (s); an alert when the state changed."""
         cycle, rule = self.cycle, self.rule
         overlay = cycle.overlay
-        if measurement.outcome == "scored" and rule.no_data_after_s is not None:
+        if seen.outcome == SCORED and rule.no_data_after_s is not None:
             cycle.heard_at = now
             self.changed = True
             overlay = None if overlay == "NO_DATA" else overlay
-        x = self._reading(measurement)
+        x = self._reading(seen)
         new_level = cycle.level
         if x is not None:
-            added = self.window.add(at, 1.0 / measurement.inclusion_probability, x)
+            added = self.window.add(at, 1.0 / seen.inclusion, x)
             self.changed = True
             if added == "late":
                 dropped["late"] += 1
@@ -94,8 +95,8 @@ class Watch:
             self.window.decode(window)
         self.changed = False
 
-    def _reading(self, measurement: Measurement) -> float | None:
-        return reading(self.rule, measurement)
+    def _reading(self, seen: Observation) -> float | None:
+        return reading(self.rule, seen)
 
     def _level(self, value: float | None, *, better: bool) -> Any:
         rule, window = self.rule, self.window
@@ -185,7 +186,7 @@ class Heartbeat(Watch):
         self.window = Window(self.rule, self._settings.allowed_lateness_s)
         self.cycle.level = "OK"  # a level that it was left with was of another rule: before it had a dimension
 
-    def _reading(self, measurement: Measurement) -> float | None:
+    def _reading(self, seen: Observation) -> float | None:
         return None
 
     def _is_recent(self, now: float) -> bool:

@@ -12,21 +12,21 @@ by value. Inclusion probabilities are not used.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 from pydantic import Field
 
 from drift.detectors.bank import SegmentBank
-from drift.protocol import Detection
-from schemas.measurement import Measurement
+from drift.protocol import Detection, Observation, Observations
 from schemas.settings import Section
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from river.drift import ADWIN
 
 FORMAT = 1
@@ -66,26 +66,26 @@ class AdwinBank(SegmentBank[_State]):
         self._adwin, self._options = ADWIN, options.model_dump()
         self._format = [FORMAT, __version__, self._options]
 
-    def reads(self, measurement: Measurement) -> bool:
-        return (measurement.passed is not None or measurement.value is not None) and super().reads(measurement)
+    def reads(self, observations: Observations) -> NDArray[np.bool_]:
+        return (observations.passed >= 0) | ~np.isnan(observations.value)
 
     def new(self) -> _State:
         return _State(self._adwin(**self._options))
 
-    def observe(self, state: _State, index: int, measurement: Measurement) -> Detection | None:
+    def observe(self, state: _State, observation: Observation) -> Detection | None:
         if state.reads_verdicts is None:
-            state.reads_verdicts = measurement.passed is not None
-        x = measurement.passed if state.reads_verdicts else measurement.value
-        if x is None or not math.isfinite(x) or abs(x) > LARGEST_VALUE:
+            state.reads_verdicts = observation.passed >= 0
+        x = float(observation.passed) if state.reads_verdicts else observation.value
+        if (state.reads_verdicts and x < 0) or not abs(x) <= LARGEST_VALUE:
             self.dropped["detector_value"] += 1
             return None
         adwin = state.adwin
         count, total = adwin.width + 1, adwin.total + x
-        _remember(state, count - 1, measurement.event_time.timestamp())
-        adwin.update(float(x))
+        _remember(state, count - 1, observation.time)
+        adwin.update(x)
         if not adwin.drift_detected:
             return None
-        detection = self._detection(state, index, int(count), total)
+        detection = self._detection(state, observation.row, int(count), total)
         state.adwin, state.step, state.times = self._adwin(**self._options), 1, []
         return detection
 
@@ -103,6 +103,7 @@ class AdwinBank(SegmentBank[_State]):
             after=after,
             statistic=abs(after - before),
             observations=count,
+            observations_after=kept,
             explanation=f"the {what} {'rose' if after > before else 'fell'} from {before:.3g} to {after:.3g} "
             f"about {changed_at:%Y-%m-%d %H:%M} UTC ({kept} traces since, {count - kept} before)",
             details={"before_count": count - kept, "after_count": kept, **self._options},

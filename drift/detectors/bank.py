@@ -1,14 +1,20 @@
-"""What the shipped banks share: one state object per segment, made on first sight, stored when it changed."""
+"""What banks of one state object per segment share: made on first sight, stored when it changed."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from drift.protocol import Detection, StateRow
-from schemas.measurement import Measurement
+import numpy as np
+
+from drift.detectors.rows import NO_ROOM, SegmentRows
+from drift.protocol import SCORED, Detection, Observation, Observations
+from schemas.state_row import StateRow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 State = TypeVar("State")
 
@@ -26,53 +32,49 @@ class SegmentBank(ABC, Generic[State]):
     def __init__(self, kind: str, evaluators: Collection[str] | None = None, max_segments: int | None = None) -> None:
         self.kind = kind
         self.dropped: Counter[str] = Counter()
-        self._evaluators = None if evaluators is None else frozenset(evaluators)
-        self._max_segments = max_segments
-        self._states: dict[str, State] = {}
-        self._dirty: set[str] = set()
+        self._rows = SegmentRows(evaluators, max_segments)
+        self._states: list[State] = []
+        self._dirty: set[int] = set()
 
-    def update(self, batch: Sequence[Measurement]) -> list[Detection]:
+    def update(self, observations: Observations) -> list[Detection]:
+        rows = self._rows.of(observations, (observations.outcome == SCORED) & self.reads(observations))
+        without_room = int(np.count_nonzero(rows == NO_ROOM))
+        if without_room:
+            self.dropped["detector_segments"] += without_room
+        self._states += [self.new() for _ in range(len(self._rows) - len(self._states))]
+        read = np.flatnonzero(rows >= 0)
         found: list[Detection] = []
-        known: dict[int, State | None] = {}  # by identity: a batch shares its segment objects, and holds them
-        for index, measurement in enumerate(batch):
-            if not self.reads(measurement):
-                continue
-            identity = id(measurement.segment)
-            if identity not in known:
-                known[identity] = self._state(measurement)
-            state = known[identity]
-            if state is None:
-                self.dropped["detector_segments"] += 1
-                continue
-            detection = self.observe(state, index, measurement)
+        for row, observation in zip(rows[read].tolist(), observations.rows(read), strict=True):
+            self._dirty.add(row)
+            detection = self.observe(self._states[row], observation)
             if detection is not None:
                 found.append(detection)
         return found
 
     def dirty(self) -> list[StateRow]:
-        rows = [StateRow(self.kind, key, self.encode(self._states[key])) for key in sorted(self._dirty)]
+        keys = self._rows.table.keys
+        changed = sorted(self._dirty, key=keys.__getitem__)
         self._dirty.clear()
-        return rows
+        return [StateRow(self.kind, keys[row], self.encode(self._states[row])) for row in changed]
 
     def load(self, rows: Sequence[StateRow]) -> None:
-        for row in rows:
-            if row.kind == self.kind:
-                self._states[row.key] = self.decode(row.state)
-                self._dirty.discard(row.key)
+        for stored in rows:
+            if stored.kind == self.kind:
+                row = self._rows.table.add(stored.key)
+                self._states[row : row + 1] = [self.decode(stored.state)]
+                self._dirty.discard(row)
 
-    def reads(self, measurement: Measurement) -> bool:
-        """Whether the bank has a use for it."""
-        return measurement.outcome == "scored" and (
-            self._evaluators is None or measurement.segment.evaluator in self._evaluators
-        )
+    @abstractmethod
+    def reads(self, observations: Observations) -> NDArray[np.bool_]:
+        """Which of them the detector has a use for, bool[n]; only scored ones reach it anyway."""
 
     @abstractmethod
     def new(self) -> State:
         """The state before the first observation."""
 
     @abstractmethod
-    def observe(self, state: State, index: int, measurement: Measurement) -> Detection | None:
-        """Take up one observation; `index` goes into the detection."""
+    def observe(self, state: State, observation: Observation) -> Detection | None:
+        """Take up one observation."""
 
     @abstractmethod
     def encode(self, state: State) -> bytes:
@@ -81,13 +83,3 @@ class SegmentBank(ABC, Generic[State]):
     @abstractmethod
     def decode(self, data: bytes) -> State:
         """The state, exactly. What cannot be read any more (other options, another library version) gives `new()`."""
-
-    def _state(self, measurement: Measurement) -> State | None:
-        key = measurement.segment.key
-        state = self._states.get(key)
-        if state is None:
-            if self._max_segments is not None and len(self._states) >= self._max_segments:
-                return None
-            state = self._states[key] = self.new()
-        self._dirty.add(key)
-        return state

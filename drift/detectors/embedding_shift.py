@@ -23,16 +23,15 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 from pydantic import Field, model_validator
 
 from drift.detectors.bank import SegmentBank
-from drift.protocol import Detection
-from schemas.measurement import Measurement
+from drift.protocol import Detection, Observation, Observations
 from schemas.settings import Section
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 FORMAT = 2
@@ -102,14 +101,16 @@ class EmbeddingShiftBank(SegmentBank[_State]):
         self._block = options.window // BLOCKS
         self._format = [FORMAT, options.reference, options.window, options.components]
 
-    def reads(self, measurement: Measurement) -> bool:
-        return measurement.vector is not None and super().reads(measurement)
+    def reads(self, observations: Observations) -> NDArray[np.bool_]:
+        wanted = np.zeros(len(observations), dtype=np.bool_)
+        wanted[list(observations.vectors)] = True
+        return wanted
 
     def new(self) -> _State:
         return _State()
 
-    def observe(self, state: _State, index: int, measurement: Measurement) -> Detection | None:
-        vector = self._vector(state, measurement)
+    def observe(self, state: _State, observation: Observation) -> Detection | None:
+        vector = self._vector(state, observation.vector)
         if vector is None:
             self.dropped["detector_value"] += 1
             return None
@@ -119,7 +120,7 @@ class EmbeddingShiftBank(SegmentBank[_State]):
             if len(state.reference) >= self._options.reference:
                 self._fit(state)
             return None
-        return self._compare(state, vector, index, measurement.event_time.timestamp())
+        return self._compare(state, vector, observation.row, observation.time)
 
     def encode(self, state: _State) -> bytes:
         head: list[Any] = [*self._format, state.dimensions, state.count, state.misfits, state.block_times]
@@ -149,29 +150,21 @@ class EmbeddingShiftBank(SegmentBank[_State]):
             state.reference = [body[at : at + size] for at in range(0, len(body), size)] if size else []
         return state
 
-    def _vector(self, state: _State, measurement: Measurement) -> NDArray[np.float16] | None:
-        """The vector as float16; None where it is not finite or not of the epoch's length."""
-        import numpy as np
-
-        given = measurement.vector or ()
-        if not 0 < len(given) <= MAX_DIMENSIONS:
-            return None
-        with np.errstate(over="ignore"):
-            vector = np.asarray(given, dtype=np.float16)
-        if not np.isfinite(vector).all():
+    def _vector(self, state: _State, vector: NDArray[np.float16] | None) -> NDArray[np.float16] | None:
+        """The vector; None where it is not finite or not of the epoch's length."""
+        if vector is None or not 0 < len(vector) <= MAX_DIMENSIONS or not np.isfinite(vector).all():
             return None
         if state.dimensions == 0:
-            state.dimensions = len(given)
-        if len(given) != state.dimensions:
+            state.dimensions = len(vector)
+        if len(vector) != state.dimensions:
             state.misfits += 1
             if state.misfits < self._options.window:
                 return None
-            state.begin(len(given))  # the embedding model was changed
+            state.begin(len(vector))  # the embedding model was changed
         state.misfits = 0
         return vector
 
     def _fit(self, state: _State) -> None:
-        import numpy as np
         from sklearn.covariance import LedoitWolf
         from sklearn.decomposition import PCA
 
@@ -193,8 +186,6 @@ class EmbeddingShiftBank(SegmentBank[_State]):
         state.reference = None
 
     def _compare(self, state: _State, vector: NDArray[np.float16], index: int, at: float) -> Detection | None:
-        import numpy as np
-
         assert state.centre is not None and state.whitening is not None
         projected = state.whitening @ (_features(state, vector) - state.centre)
         position = (state.count - self._options.reference - 1) % self._block
@@ -237,8 +228,6 @@ class EmbeddingShiftBank(SegmentBank[_State]):
 
 def _features(state: _State, vector: NDArray[Any]) -> NDArray[np.float64]:
     """Coordinates along the components, and the distance from the space that they span."""
-    import numpy as np
-
     assert state.mean is not None and state.components is not None
     centred = vector.astype(np.float32) - state.mean
     along = state.components @ centred
@@ -259,8 +248,6 @@ def _threshold(alpha: float, k: int, rest: int) -> float:
 
 
 def _read_fitted(state: _State, body: bytes, k: int, blocks: int) -> None:
-    import numpy as np
-
     d, at = state.dimensions, 0
 
     def take(dtype: type, count: int) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 import orjson
 from sqlalchemy import Connection, select, update
@@ -13,10 +12,11 @@ from schemas.alert import Alert
 from schemas.drift_event import DriftEvent
 from schemas.errors import Fenced
 from schemas.measurement import Segment
+from schemas.state_row import StateRow
 
 from .database import Database, insert_sql, replacing
 from .part import Part
-from .records import Claim, Notification, StateRow
+from .records import Claim, Notification
 from .rows import Row, text
 from .tables import alerts, drift_events, monitor_partitions, monitor_positions, monitor_state, outbox
 from .types import clean, json_text
@@ -26,17 +26,6 @@ _CLAIM = (
     'ON CONFLICT ("partition") DO UPDATE SET epoch = monitor_partitions.epoch + 1 RETURNING epoch'
 )
 _WRITE_POSITION = insert_sql(monitor_positions, replacing(monitor_positions))
-
-
-class State(Protocol):
-    """A row of state as detectors give it."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def state(self) -> bytes: ...
 
 
 class Monitoring(Part):
@@ -72,7 +61,7 @@ class Monitoring(Part):
         partition: int,
         epoch: int,
         *,
-        rows: Sequence[State],
+        rows: Sequence[StateRow],
         positions: Mapping[tuple[str, int, int], int],
         drift_events: Sequence[DriftEvent],
         alerts: Sequence[Alert],

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from schemas.judge_request import JudgeRequest
 from schemas.score import DecisionKey, Score
 from schemas.source import Source
+from schemas.state_row import StateRow
 from schemas.trace import Trace
 
 T = TypeVar("T")
@@ -55,14 +56,6 @@ class Position:
     partition: int
     epoch: int
     next_offset: int
-
-
-class StateRow(NamedTuple):
-    """The state of one detector or alert rule in one segment, as stored."""
-
-    kind: str
-    key: str
-    state: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from drift.detectors.embedding_shift import EmbeddingShiftBank, EmbeddingShiftOptions
+from drift.observations import of_measurements
 from schemas.measurement import Measurement
 from tests.drift.streams import BASE, at
 
@@ -109,10 +110,10 @@ def embedding_shift(file: Path) -> None:
         return [
             found.index
             for found in bank.update(
-                [
+                of_measurements(
                     Measurement.model_construct(**made, event_time=at(n), vector=tuple(reduced[i].tolist()))
                     for n, i in enumerate(indices)
-                ]
+                )
             )
         ]
 

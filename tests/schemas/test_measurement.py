@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
 from schemas.errors import InvalidRecord
-from schemas.measurement import Measurement, MeasurementBatch, Positioned, Segment, in_columns
+from schemas.measurement import MeasurementBatch, Segment
 
 GOOD: dict[str, Any] = {
     "source_topic": "traces",
@@ -28,26 +27,22 @@ GOOD: dict[str, Any] = {
 }
 
 
-def test_what_goes_in_comes_out() -> None:
-    made = [
-        Positioned(
-            offset,
-            Measurement(
-                segment=Segment(
-                    project="p/q", evaluator="polite", dimension="tool", dimension_value=f"tool {offset % 2}"
-                ),
-                trace_id=f"t{offset}",
-                value=offset / 8,
-                passed=offset > 3,
-                event_time=datetime(2026, 1, 1, tzinfo=UTC),
-                vector=(0.5, -0.25) if offset == 2 else None,
-            ),
-        )
-        for offset in range(6)
-    ]
-    batches = in_columns(made, topic="traces", partition=3, epoch=1, partition_count=4)
-    read = [item for batch in batches.values() for item in MeasurementBatch.from_bytes(batch.to_bytes()).items()]
-    assert sorted(read) == made
+@pytest.mark.parametrize(
+    "segment",
+    [
+        Segment(evaluator="polite"),
+        Segment(project="p/q", environment="50%", evaluator="a%2Fb", dimension="tool", dimension_value="x=y/z%"),
+        Segment(project="p", evaluator="e", dimension="tool", dimension_value=""),
+    ],
+)
+def test_a_key_says_all_of_its_segment(segment: Segment) -> None:
+    assert Segment.of_key(segment.key) == segment
+
+
+def test_records_without_labels_are_those_of_workers_that_know_none() -> None:
+    read = MeasurementBatch.from_bytes(orjson.dumps(GOOD))
+    assert (read.labels, read.label) == ((), ())
+    assert b"label" not in read.to_bytes()
 
 
 @pytest.mark.parametrize(
@@ -68,12 +63,15 @@ def test_what_goes_in_comes_out() -> None:
         {"traces": ["a\x00"]},
         {"segments": [{"evaluator": "x" * 1_000}]},
         {"vectors": {"0": "!!!"}},
+        {"labels": ["a"], "label": [0, 0]},
+        {"labels": ["a"], "label": [1]},
+        {"labels": ["a\x00"], "label": [0]},
         {"vectors": {"0": "AA=="}},
     ],
     ids=str,
 )
 def test_columns_that_do_not_fit_together_are_refused(wrong: dict[str, Any]) -> None:
-    assert len(list(MeasurementBatch.from_bytes(orjson.dumps(GOOD)).items())) == 1
+    assert len(MeasurementBatch.from_bytes(orjson.dumps(GOOD)).segment) == 1
     with pytest.raises(InvalidRecord) as refused:
         MeasurementBatch.from_bytes(orjson.dumps({**GOOD, **wrong}))
     assert refused.value.reason == "wrong_type"

@@ -11,7 +11,8 @@ from schemas.alert import Alert, LabelChange
 from schemas.drift_event import DriftEvent
 from schemas.errors import Fenced
 from schemas.measurement import Segment
-from sinks.warehouse import Notification, StateRow, TraceDecisions, Warehouse
+from schemas.state_row import StateRow
+from sinks.warehouse import Notification, TraceDecisions, Warehouse
 from tests.sinks.making import T0, at, score, span, trace
 
 SEGMENT = Segment(project="shop", environment="test", evaluator="ev")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from drift.monitor import Monitor
+from drift.observations import of_measurements
 from schemas.alert import Alert
 from schemas.measurement import Measurement
 from schemas.settings import AlertRule, MonitorSettings
@@ -30,7 +31,7 @@ def fed(monitor: Monitor, stream: Sequence[Measurement], now: float | None = Non
     """Feed one by one, the wall clock at each event time unless given."""
     found = []
     for m in stream:
-        found += monitor.update([m], now=m.event_time if now is None else at(now)).alerts
+        found += monitor.update(of_measurements([m]), now=m.event_time if now is None else at(now)).alerts
     return found
 
 
@@ -131,7 +132,7 @@ def test_short_count_windows_hold_exactly_n(count: int) -> None:
     monitor = watching(rule(statistic="mean", window_count=count, min_samples=1, below=False, critical=-1))
     stream = values(numbers)
     fed(monitor, stream[:-1])
-    (watch,) = monitor._known[BASE.key].watches
+    ((watch,),) = monitor._watches.values()
     fed(monitor, stream[-1:])
     assert watch.window.count() == count
     assert watch.window.value() == pytest.approx(sum(numbers[-count:]) / count)
@@ -140,10 +141,10 @@ def test_short_count_windows_hold_exactly_n(count: int) -> None:
 @pytest.mark.parametrize("count", [31, 50, 100, 1000])
 def test_long_count_windows_hold_n_to_within_a_block(count: int) -> None:
     monitor = watching(rule(statistic="mean", window_count=count, min_samples=count))
-    (watch,) = monitor._known[BASE.key].watches
+    ((watch,),) = monitor._watches.values()
     held = set()
     for m in values([0.9] * (3 * count)):
-        monitor.update([m], now=m.event_time)
+        monitor.update(of_measurements([m]), now=m.event_time)
         held.add(watch.window.count())
     full = [h for h in held if h >= count * 0.9]
     assert max(full) >= count, "min_samples = window_count must be reachable"
@@ -164,27 +165,27 @@ def test_order_within_the_lateness_does_not_matter() -> None:
     windows = []
     for ordered in (stream, shuffled):
         monitor = watching(rule(window_s=300, critical=0.1))
-        found = monitor.update(ordered, now=at(1000))
+        found = monitor.update(of_measurements(ordered), now=at(1000))
         assert found.dropped == {}
-        (watch,) = monitor._known[BASE.key].watches
+        ((watch,),) = monitor._watches.values()
         windows.append((watch.window.count(), watch.window.value(), watch.window.until))
     assert windows[0] == windows[1]
 
 
 def test_what_comes_after_its_bucket_closed_is_counted_and_not_taken() -> None:
     monitor = watching(rule(window_s=300))
-    monitor.update(passes("+" * 5, 1000), now=at(2000))
-    late = monitor.update(passes("-" * 9, 900), now=at(2000))
+    monitor.update(of_measurements(passes("+" * 5, 1000)), now=at(2000))
+    late = monitor.update(of_measurements(passes("-" * 9, 900)), now=at(2000))
     assert late.dropped == {"late": 9}
     assert late.alerts == []
-    in_time = monitor.update(passes("-" * 9, 950), now=at(2000))
+    in_time = monitor.update(of_measurements(passes("-" * 9, 950)), now=at(2000))
     assert in_time.dropped == {}
     assert states(in_time.alerts) == [("OK", "CRITICAL")]
 
 
 def test_event_times_ahead_of_the_wall_clock_do_not_close_windows() -> None:
     monitor = watching(rule(window_s=300))
-    ahead = monitor.update([one(86_400)], now=at(10))
+    ahead = monitor.update(of_measurements([one(86_400)]), now=at(10))
     assert ahead.dropped == {}
     assert states(fed(monitor, passes("-" * 9, 5), now=15)) == [("OK", "CRITICAL")]
 
@@ -255,19 +256,19 @@ def test_renotify_while_the_state_lasts() -> None:
 
 def test_old_windows_notify_nobody_until_a_recent_one_shows_the_same() -> None:
     monitor = watching(rule(window_s=600))
-    (old,) = monitor.update(passes("-" * 10), now=at(20_000)).alerts
+    (old,) = monitor.update(of_measurements(passes("-" * 10)), now=at(20_000)).alerts
     assert (old.state, old.notify) == ("CRITICAL", False)
-    (made_up,) = monitor.update(passes("-" * 10, 20_000), now=at(20_010)).alerts
+    (made_up,) = monitor.update(of_measurements(passes("-" * 10, 20_000)), now=at(20_010)).alerts
     assert (made_up.state, made_up.reason, made_up.notify) == ("CRITICAL", "renotify", True)
-    assert monitor.update(passes("-" * 10, 20_010), now=at(20_020)).alerts == []
+    assert monitor.update(of_measurements(passes("-" * 10, 20_010)), now=at(20_020)).alerts == []
 
 
 def test_a_recovery_nobody_heard_of_is_made_up_for() -> None:
     monitor = watching(rule(window_s=600))
-    assert monitor.update(passes("-" * 10), now=at(20)).alerts[0].notify
-    (old,) = monitor.update(passes("+" * 30, 5000), now=at(90_000)).alerts
+    assert monitor.update(of_measurements(passes("-" * 10)), now=at(20)).alerts[0].notify
+    (old,) = monitor.update(of_measurements(passes("+" * 30, 5000)), now=at(90_000)).alerts
     assert (old.state, old.notify) == ("OK", False)
-    (made_up,) = monitor.update(passes("+", 90_000), now=at(90_001)).alerts
+    (made_up,) = monitor.update(of_measurements(passes("+", 90_000)), now=at(90_001)).alerts
     assert (made_up.state, made_up.reason, made_up.notify) == ("OK", "recovered", True)
 
 
@@ -282,7 +283,7 @@ def test_no_data_though_no_segment_was_ever_seen() -> None:
     assert (alert.state, alert.segment, alert.notify) == ("NO_DATA", BASE, True)
     assert alert.summary == "no score of polite in shop/production for 5 minutes"
     assert monitor.tick(now=at(400), caught_up=True).alerts == []
-    (back,) = monitor.update([one(500)], now=at(500)).alerts
+    (back,) = monitor.update(of_measurements([one(500)]), now=at(500)).alerts
     assert (back.state, back.previous_state, back.reason) == ("OK", "NO_DATA", "recovered")
     assert back.summary == "scores of polite in shop/production arrive again, OK: pass rate 1"
 
@@ -325,7 +326,7 @@ def test_no_data_is_not_raised_while_behind_but_stale_is() -> None:
     (stale,) = monitor.tick(now=at(400), caught_up=False).alerts
     assert (stale.state, stale.previous_state) == ("STALE", "OK")
     assert monitor.tick(now=at(500), caught_up=False).alerts == []
-    monitor.update([one(500)], now=at(510))
+    monitor.update(of_measurements([one(500)]), now=at(510))
     (back,) = monitor.tick(now=at(511), caught_up=True).alerts
     assert (back.state, back.previous_state, back.reason) == ("OK", "STALE", "recovered")
 
@@ -340,7 +341,7 @@ def test_what_is_found_while_stale_is_said() -> None:
     monitor = watching(rule())
     monitor.tick(now=at(0), caught_up=False)
     assert states(monitor.tick(now=at(300), caught_up=False).alerts) == [("OK", "STALE")]
-    assert states(monitor.update(passes("-" * 6), now=at(310)).alerts) == [("STALE", "CRITICAL")]
+    assert states(monitor.update(of_measurements(passes("-" * 6)), now=at(310)).alerts) == [("STALE", "CRITICAL")]
     assert monitor.tick(now=at(320), caught_up=False).alerts == []
     assert monitor.tick(now=at(330), caught_up=True).alerts == []
 
@@ -362,7 +363,7 @@ def test_a_critical_level_survives_no_data() -> None:
 
 def test_the_wall_clock_set_back_delays_nothing_by_more_than_the_period() -> None:
     monitor = watching(rule(no_data_after_s=300, renotify_s=300))
-    monitor.update(passes("-" * 10), now=at(100_000))
+    monitor.update(of_measurements(passes("-" * 10)), now=at(100_000))
     monitor.tick(now=at(100_000), caught_up=True)
     assert monitor.tick(now=at(1000), caught_up=True).alerts == []
     assert [a.state for a in monitor.tick(now=at(1300), caught_up=True).alerts] == ["NO_DATA"]
@@ -372,7 +373,7 @@ def test_the_wall_clock_set_forward_recovers_with_the_next_score() -> None:
     monitor = watching(rule(no_data_after_s=300))
     fed(monitor, passes("+" * 10))
     assert [a.state for a in monitor.tick(now=at(90_000), caught_up=True).alerts] == ["NO_DATA"]
-    assert [a.state for a in monitor.update([one(20)], now=at(90_020)).alerts] == ["OK"]
+    assert [a.state for a in monitor.update(of_measurements([one(20)]), now=at(90_020)).alerts] == ["OK"]
 
 
 # --- changed rules -----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from drift.detectors.adwin import AdwinBank, AdwinOptions
+from drift.observations import of_measurements
 from drift.protocol import Detection
 from schemas.measurement import Measurement
 from tests.drift.streams import START, one, verdicts
@@ -18,7 +19,7 @@ LLMDRIFT = Path(__file__).parents[4] / "shared" / "data" / "llmdrift_prime.csv.g
 
 
 def detect(stream: list[Measurement], **options: float) -> list[Detection]:
-    return AdwinBank("adwin", AdwinOptions(**options)).update(stream)  # type: ignore[arg-type]
+    return AdwinBank("adwin", AdwinOptions(**options)).update(of_measurements(stream))  # type: ignore[arg-type]
 
 
 def test_golden_alarms() -> None:

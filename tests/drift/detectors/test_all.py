@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from drift.detectors import DETECTORS, build_banks
-from drift.protocol import Detection, DetectorBank, StateRow
+from drift.observations import of_measurements
+from drift.protocol import Detection, DetectorBank
 from schemas.measurement import Measurement
 from schemas.settings import DetectorSettings
+from schemas.state_row import StateRow
 from tests.drift.streams import BASE, cut, inside, one, vectors, verdicts
 
 
@@ -69,7 +71,7 @@ def outcome(found: Sequence[Detection], start: int) -> list[tuple[Any, ...]]:
 def run(case: Case, batches: Sequence[Sequence[Measurement]], restarts: random.Random | None = None):
     detector, rows, found, start = bank(case), {}, [], 0
     for batch in batches:
-        found += outcome(detector.update(batch), start)
+        found += outcome(detector.update(of_measurements(batch)), start)
         start += len(batch)
         if restarts and restarts.random() < 0.4:
             rows |= {row.key: row for row in detector.dirty()}
@@ -96,28 +98,28 @@ def test_cuts_and_restarts_change_nothing(case: Case, seed: int) -> None:
 
 
 def test_detections_come_in_order_of_index(case: Case) -> None:
-    indices = [d.index for d in bank(case).update(case.stream)]
+    indices = [d.index for d in bank(case).update(of_measurements(case.stream))]
     assert indices == sorted(indices)
 
 
 def test_the_state_goes_through_storage_exactly(case: Case) -> None:
     for length in (1, 40, 150, len(case.stream)):
         detector = bank(case)
-        detector.update(case.stream[:length])
+        detector.update(of_measurements(case.stream[:length]))
         rows = detector.dirty()
         again = bank(case, rows)
         assert again.dirty() == [], "loading makes nothing dirty"
-        again.update(case.stream[:1])
-        detector.update(case.stream[:1])
+        again.update(of_measurements(case.stream[:1]))
+        detector.update(of_measurements(case.stream[:1]))
         assert again.dirty() == detector.dirty()
 
 
 def test_only_what_changed_is_dirty(case: Case) -> None:
     detector = bank(case)
-    detector.update(case.stream)
+    detector.update(of_measurements(case.stream))
     assert len(detector.dirty()) == len({m.segment.key for m in case.stream})
     assert detector.dirty() == []
-    detector.update(case.stream[:1])
+    detector.update(of_measurements(case.stream[:1]))
     assert [row.key for row in detector.dirty()] == [case.stream[0].segment.key]
 
 
@@ -145,24 +147,24 @@ def test_garbage_moves_nothing(case: Case) -> None:
 
 
 def test_garbage_first_and_alone(case: Case) -> None:
-    assert bank(case).update(GARBAGE * 20) == []
+    assert bank(case).update(of_measurements(GARBAGE * 20)) == []
 
 
 def test_constant_observations_raise_nothing(case: Case) -> None:
     same = [one(i, value=0.25, vector=(0.5,) * 8) for i in range(1000)]
-    assert bank(case).update(same) == []
+    assert bank(case).update(of_measurements(same)) == []
 
 
 @pytest.mark.parametrize("damage", [b"", b"?", b"[]\n", b"[1]\nxx"])
 def test_a_damaged_row_begins_afresh(case: Case, damage: bytes) -> None:
     detector = bank(case, [StateRow(case.settings.type, BASE.key, damage)])
     assert detector.dropped["detector_state"] == 1
-    detector.update([m.model_copy(update={"segment": BASE}) for m in case.stream[:50]])
+    detector.update(of_measurements([m.model_copy(update={"segment": BASE}) for m in case.stream[:50]]))
 
 
 def test_a_cut_row_begins_afresh(case: Case) -> None:
     detector = bank(case)
-    detector.update(case.stream[:120])
+    detector.update(of_measurements(case.stream[:120]))
     row = detector.dirty()[0]
     assert bank(case, [StateRow(row.kind, row.key, row.state[:-1])]).dropped["detector_state"] == 1
 
@@ -175,5 +177,5 @@ def test_rows_of_another_kind_are_left_alone(case: Case) -> None:
 def test_only_the_named_evaluators_are_read(case: Case) -> None:
     settings = case.settings.model_copy(update={"evaluators": ("another",)})
     (detector,) = build_banks([settings])
-    assert detector.update(case.stream) == []
+    assert detector.update(of_measurements(case.stream)) == []
     assert detector.dirty() == []

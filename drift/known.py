@@ -1,0 +1,109 @@
+"""The segments that a monitor has seen, how many measurements each has had, and the limit to their number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import orjson
+
+from drift.observations import selected
+from drift.protocol import OUTCOMES, Observations
+from drift.table import Lookup, SegmentTable
+from schemas.measurement import Segment, key_parts
+from schemas.state_row import StateRow
+
+SEGMENT_KIND = "segment"
+FIELDS = ("project", "environment", "evaluator", "dimension", "dimension_value")
+_DROPPED = -1
+_MOVED = 1  # lowest bit of an answer: the segment is counted as its dimension's `other`
+
+
+class KnownSegments:
+    """Segments by number, in `table`.
+
+    Parameters
+    ----------
+    limit : beyond so many, a value of a dimension is counted as the dimension's `other`.
+    most : beyond so many, what is new is dropped: even projects and evaluators have an end.
+    other : the value that stands for all further ones.
+    """
+
+    def __init__(self, limit: int, most: int, other: str) -> None:
+        self.table = SegmentTable()
+        self._limit, self._most, self._other = limit, most, other
+        self._admitted = 0
+        self._is_admitted = np.zeros(16, dtype=np.bool_)
+        self._counts = np.zeros((16, len(OUTCOMES)), dtype=np.int64)
+        self._changed: set[int] = set()
+        self._lookup = Lookup(self._place)
+
+    def name(self, key: str) -> int:
+        """The number of a segment that may never be seen. It counts towards the limit only once it is."""
+        number = self.table.add(key)
+        while number >= len(self._counts):
+            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
+            self._is_admitted = np.concatenate([self._is_admitted, np.zeros_like(self._is_admitted)])
+        return number
+
+    def place(self, given: Observations, dropped: Counter[str]) -> Observations:
+        """The observations over `table`, in order; those that have no place are left out and counted."""
+        answers = self._lookup.of(given.segments, given.segment)
+        lost = answers == _DROPPED
+        if lost.any():
+            dropped["max_segments"] += int(np.count_nonzero(lost))
+            given, answers = selected(given, ~lost), answers[~lost]
+        moved = int(np.count_nonzero(answers & _MOVED))
+        if moved:
+            dropped["other_segment"] += moved
+        return replace(given, segments=self.table, segment=answers >> 1)
+
+    def count(self, placed: Observations) -> None:
+        """Note that these were measured."""
+        np.add.at(self._counts, (placed.segment, placed.outcome), 1)
+        self._changed.update(placed.segment.tolist())
+
+    def dirty(self) -> list[StateRow]:
+        """The rows of segments that changed since the last call."""
+        rows = []
+        for number in self._changed:
+            key, counts = self.table.keys[number], self._counts[number].tolist()
+            state = {"segment": dict(zip(FIELDS, key_parts(key), strict=True))}
+            state["counts"] = dict(zip(OUTCOMES, counts, strict=True))
+            rows.append(StateRow(SEGMENT_KIND, key, orjson.dumps(state)))
+        self._changed.clear()
+        return rows
+
+    def load(self, row: StateRow) -> None:
+        """Take up a stored row.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError : it is damaged.
+        """
+        stored = orjson.loads(row.state)
+        Segment.model_validate(stored["segment"])
+        counts = [stored["counts"][outcome] for outcome in OUTCOMES]
+        number = self._admit(row.key)
+        self._counts[number] = counts
+        self._changed.discard(number)
+
+    def _place(self, table: SegmentTable, of_batch: int) -> int:
+        key, moved = table.keys[of_batch], 0
+        if self.table.number(key) is None and self._admitted >= self._limit:
+            segment = table[of_batch]
+            if segment.dimension is not None:
+                key = segment.model_copy(update={"dimension_value": self._other}).key
+                moved = _MOVED if segment.dimension_value != self._other else 0
+        if self.table.number(key) is None and self._admitted >= self._most:
+            return _DROPPED
+        return self._admit(key) << 1 | moved
+
+    def _admit(self, key: str) -> int:
+        number = self.name(key)
+        if not self._is_admitted[number]:
+            self._is_admitted[number] = True
+            self._admitted += 1
+            self._changed.add(number)
+        return number
