@@ -33,6 +33,8 @@ from .tables import alerts, dead_letters, drift_events, messages, outbox, reques
 
 CURRENT = table("v_scores_current", *(column(c.name, c.type) for c in scores.c))
 COUNTED_TO = 50_000
+_SCORED = case((CURRENT.c.status == "scored", CURRENT.c.value))
+_MEDIAN = func.percentile_cont(0.5).within_group(_SCORED).label("median")
 _SEGMENT = ("project", "environment", "evaluator", "dimension", "dimension_value")
 
 
@@ -111,11 +113,13 @@ class Reads(Part):
         """The current scores of each evaluator in figures, by name."""
         window = _between(CURRENT.c.event_time, since, None)
         with self.database.read() as connection:
-            medians = {row.evaluator: row.median for row in connection.execute(_medians(window))}
-            return [
-                ScoreSummary(**{**row, "mean": _float(row["mean"])}, median=_float(medians.get(row["evaluator"])))
-                for row in connection.execute(_totals(window)).mappings()
-            ]
+            if self.database.dialect == "postgresql":
+                rows = [dict(row) for row in connection.execute(_totals(window).add_columns(_MEDIAN)).mappings()]
+            else:
+                medians = {row.evaluator: row.median for row in connection.execute(_medians(window))}
+                totals = connection.execute(_totals(window)).mappings()
+                rows = [{**row, "median": medians.get(row["evaluator"])} for row in totals]
+        return [ScoreSummary(**{**row, "mean": _float(row["mean"]), "median": _float(row["median"])}) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """Rows of each table, judge requests in flight, and notifications not yet delivered.
@@ -171,7 +175,7 @@ def _totals(window: Sequence[ColumnElement[bool]]) -> Select[Any]:
             count_if(c.status == "failed").label("failed"),
             count_if(c.passed.is_(True)).label("passed"),
             count_if(c.passed.is_not(None)).label("judged"),
-            func.avg(case((c.status == "scored", c.value))).label("mean"),
+            func.avg(_SCORED).label("mean"),
         )
         .where(*window)
         .group_by(c.evaluator)
