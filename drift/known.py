@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,17 +35,17 @@ class KnownSegments:
         self.table = SegmentTable()
         self._limit, self._most, self._other = limit, most, other
         self._admitted = 0
-        self._is_admitted = np.zeros(16, dtype=np.bool_)
+        self._is_admitted = bytearray(16)
         self._counts = np.zeros((16, len(OUTCOMES)), dtype=np.int64)
         self._changed: set[int] = set()
-        self._lookup = Lookup(self._place)
+        self._lookup = Lookup(self._places)
 
     def name(self, key: str) -> int:
         """The number of a segment that may never be seen. It counts towards the limit only once it is."""
         number = self.table.add(key)
         while number >= len(self._counts):
             self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
-            self._is_admitted = np.concatenate([self._is_admitted, np.zeros_like(self._is_admitted)])
+            self._is_admitted += bytes(len(self._is_admitted))
         return number
 
     def place(self, given: Observations, dropped: Counter[str]) -> Observations:
@@ -89,10 +90,17 @@ class KnownSegments:
         self._counts[number] = counts
         self._changed.discard(number)
 
-    def _place(self, table: SegmentTable, of_batch: int) -> int:
-        key, moved = table.keys[of_batch], 0
+    def _places(self, table: SegmentTable, asked: Sequence[int]) -> list[int]:
+        known = self.table.numbers(table.keys[one] for one in asked)
+        return [
+            number << 1 if number is not None and self._is_admitted[number] else self._place(table, one)
+            for one, number in zip(asked, known, strict=True)
+        ]
+
+    def _place(self, table: SegmentTable, one: int) -> int:
+        key, moved = table.keys[one], 0
         if self.table.number(key) is None and self._admitted >= self._limit:
-            segment = table[of_batch]
+            segment = table[one]
             if segment.dimension is not None:
                 key = segment.model_copy(update={"dimension_value": self._other}).key
                 moved = _MOVED if segment.dimension_value != self._other else 0
@@ -103,7 +111,7 @@ class KnownSegments:
     def _admit(self, key: str) -> int:
         number = self.name(key)
         if not self._is_admitted[number]:
-            self._is_admitted[number] = True
+            self._is_admitted[number] = 1
             self._admitted += 1
             self._changed.add(number)
         return number

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -22,6 +22,7 @@ from drift.detectors import build_banks
 from drift.known import SEGMENT_KIND, KnownSegments
 from drift.protocol import Detection, DetectorBank, Observations
 from drift.segments import OTHER
+from drift.traffic import Traffic
 from schemas.alert import Alert
 from schemas.drift_event import DriftEvent
 from schemas.errors import Fatal
@@ -30,6 +31,7 @@ from schemas.settings import AlertRule, MonitorSettings
 from schemas.state_row import StateRow
 
 MONITOR_KIND = "monitor"
+TRAFFIC_KIND = "traffic"
 RULE_KIND = "rule:"
 MONITOR_KEY = "partition"
 
@@ -76,6 +78,7 @@ class Monitor:
         limit = math.ceil(settings.max_segments / partition_count)
         other = OTHER if partition_count == 1 else f"{OTHER}@{partition}"
         self._known = KnownSegments(limit, 2 * limit + len(self._rules), other)
+        self._traffic = Traffic(settings.false_alarms_per_day / partition_count, len(self._banks))
         self._watches: dict[int, list[Watch]] = {}
         self._watched = np.zeros(16, dtype=np.bool_)
         self._looked_at = 0
@@ -115,6 +118,7 @@ class Monitor:
         seen = self._known.place(given, dropped)
         self._known.count(seen)
         self._watch_new()
+        seen = replace(seen, patience=self._traffic.patience(seen))
         return Found(self._detect(seen, dropped), self._alerts(seen, now.timestamp(), dropped), dict(dropped))
 
     def tick(self, *, now: datetime, caught_up: bool) -> Found:
@@ -150,6 +154,9 @@ class Monitor:
         if self._changed:
             rows.append(StateRow(MONITOR_KIND, MONITOR_KEY, orjson.dumps([self._behind_since, self._stale])))
             self._changed = False
+        if self._traffic.changed:
+            rows.append(StateRow(TRAFFIC_KIND, MONITOR_KEY, orjson.dumps(self._traffic.encode())))
+            self._traffic.changed = False
         for number in self._touched:
             for watch in self._watches[number]:
                 if watch.changed:
@@ -165,6 +172,8 @@ class Monitor:
         if row.kind == MONITOR_KIND:
             self._behind_since, self._stale = orjson.loads(row.state)
             self._changed = False
+        elif row.kind == TRAFFIC_KIND:
+            self._traffic.decode(orjson.loads(row.state))
         elif row.kind.startswith(RULE_KIND):
             number = self._known.table.number(row.key)
             for watch in self._watches.get(-1 if number is None else number, ()):

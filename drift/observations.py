@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.protocol import OUTCOMES, Observations
+from drift.protocol import DEFAULT_PATIENCE, OUTCOMES, Observations
 from drift.table import SegmentTable
 from schemas.measurement import Measurement, MeasurementBatch, unpacked
 
@@ -72,6 +72,7 @@ def selected(given: Observations, keep: NDArray[np.bool_]) -> Observations:
         labels=given.labels,
         label=given.label[kept],
         vectors={place[row]: given.vectors[row] for row in place},
+        patience=given.patience[kept],
     )
 
 
@@ -113,4 +114,5 @@ class _Columns:
             labels=list(self.labels),
             label=column(self.label, np.int32),
             vectors=self.vectors,
+            patience=np.full(len(self.segment), DEFAULT_PATIENCE),
         )

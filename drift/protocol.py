@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SCORED, FAILED, SKIPPED = 0, 1, 2
 OUTCOMES = ("scored", "failed", "skipped")
 """Outcomes by their number in `Observations.outcome`."""
+DEFAULT_PATIENCE = 1e6
+"""c where no rate of false alarms was asked for."""
 
 
 class Observation(NamedTuple):
@@ -53,6 +55,8 @@ class Observations:
     traces, trace : trace ids, and the row's place among them (int32).
     labels, label : categories, and the row's place among them (int32); -1 = none.
     vectors : row → float16 vector.
+    patience : float64, c: the mean number of observations to a false alarm that is asked for here, where the detector
+        was given none of its own.
     """
 
     segments: SegmentTable
@@ -67,6 +71,7 @@ class Observations:
     labels: Sequence[str]
     label: NDArray[np.int32]
     vectors: Mapping[int, NDArray[np.float16]]
+    patience: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.segment)

@@ -37,6 +37,10 @@ class SegmentTable(Sequence[Segment]):
         """The number of a segment; None for an unknown one."""
         return self._numbers.get(key)
 
+    def numbers(self, keys: Iterable[str]) -> list[int | None]:
+        """`number` of many."""
+        return list(map(self._numbers.get, keys))
+
     def __len__(self) -> int:
         return len(self.keys)
 
@@ -51,12 +55,12 @@ class SegmentTable(Sequence[Segment]):
 
 
 class Lookup:
-    """What `find` says of the segments of a table, asked once for each, in order of their appearance.
+    """What `find` says of numbers of a table: asked once for each, in order of their appearance.
 
-    Answers to the numbers of the last table are kept in an array: with one table for all batches a look-up is one index.
+    Answers for the last table are kept in an array: with one table for all batches a look-up is one index.
     """
 
-    def __init__(self, find: Callable[[SegmentTable, int], int]) -> None:
+    def __init__(self, find: Callable[[SegmentTable, Sequence[int]], Sequence[int]]) -> None:
         self._find = find
         self._table: SegmentTable | None = None
         self._found: NDArray[np.int32] | None = None
@@ -75,7 +79,7 @@ class Lookup:
         answers: NDArray[np.int32] = found[numbers]
         new = answers == _NOT_ASKED
         if new.any():
-            for number in dict.fromkeys(numbers[new].tolist()):
-                found[number] = self._find(table, number)
+            distinct = list(dict.fromkeys(numbers[new].tolist()))
+            found[distinct] = self._find(table, distinct)
             answers = found[numbers]
         return answers

@@ -16,7 +16,7 @@ from drift.protocol import DetectorBank
 from schemas.errors import ConfigError
 from schemas.settings import DetectorSettings, Section
 
-RESERVED = ("segment", "monitor")  # kinds of the monitor's own state rows
+RESERVED = ("segment", "monitor", "traffic", "epochs")  # kinds of the monitor's own state rows
 
 
 class DetectorType(NamedTuple):

@@ -31,7 +31,7 @@ class SegmentRows:
         self.table = SegmentTable()
         self._evaluators = None if evaluators is None else frozenset(evaluators)
         self._max_segments = max_segments
-        self._lookup = Lookup(self._row)
+        self._lookup = Lookup(lambda table, asked: [self._row(table, one) for one in asked])
 
     def __len__(self) -> int:
         return len(self.table)

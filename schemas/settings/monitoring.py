@@ -34,6 +34,11 @@ class MonitorSettings(Section):
         (), description="Combinations of dimensions that make segments together."
     )
     max_segments: int = Field(10_000, ge=1, description="Further dimension values are counted as `other`.")
+    false_alarms_per_day: float = Field(
+        0.1,
+        gt=0,
+        description="Of all detectors and segments together, for detectors without a `patience` of their own; the patience follows from the traffic.",
+    )
     allowed_lateness_s: float = Field(
         60.0, ge=0, description="A window closes this long after the watermark passed it."
     )

@@ -20,7 +20,7 @@ import numpy as np
 from drift.detectors import build_banks
 from drift.monitor import Monitor
 from drift.observations import of_columns
-from drift.protocol import Observations
+from drift.protocol import DEFAULT_PATIENCE, Observations
 from drift.table import SegmentTable
 from schemas.measurement import Measurement, MeasurementBatch, Positioned, in_columns
 from schemas.settings import AlertRule, DetectorSettings, MonitorSettings
@@ -64,6 +64,7 @@ def _batch(rng: np.random.Generator, keys: Sequence[str], order: np.ndarray, sta
         labels=[],
         label=np.full(n, -1, dtype=np.int32),
         vectors={},
+        patience=np.full(n, DEFAULT_PATIENCE),
     )
 
 

@@ -186,7 +186,7 @@ def test_rows_of_other_rules_and_detectors_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("state", [b"", b"[]", b"[1,2,3,4]", b"null", b'{"a":1}'])
-@pytest.mark.parametrize("kind", ["segment", "monitor", "rule:passing"])
+@pytest.mark.parametrize("kind", ["segment", "monitor", "traffic", "rule:passing"])
 def test_a_damaged_row_is_fatal(kind: str, state: bytes) -> None:
     with pytest.raises(Fatal, match="damaged"):
         monitor([StateRow(kind, BASE.key, state)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -67,9 +69,9 @@ def test_nothing_is_no_observation() -> None:
 def test_a_segment_is_looked_up_once_in_order_of_appearance(shared: bool) -> None:
     asked: list[str] = []
 
-    def find(table: SegmentTable, number: int) -> int:
-        asked.append(table.keys[number])
-        return int(table[number].dimension_value or 0)
+    def find(table: SegmentTable, numbers: Sequence[int]) -> list[int]:
+        asked.extend(table.keys[number] for number in numbers)
+        return [int(table[number].dimension_value or 0) for number in numbers]
 
     lookup, table = Lookup(find), SegmentTable()
     for values in ([3, 1, 3], [2, 1], list(range(40))):
