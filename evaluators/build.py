@@ -16,6 +16,7 @@ from schemas.settings.load import first_error
 
 from .base import BaseEvaluator, Environment, Identity
 from .callable.pool import CallablePool
+from .plugins import check_package
 from .presets import with_presets
 from .registry import evaluator_class
 from .run import Suite
@@ -37,6 +38,11 @@ def build_suite(settings: Settings, source: SourceMap | None = None) -> Suite:
     ConfigError : an unknown type, wrong options, a filter that does not parse, a name that is taken.
     """
     source = source or SourceMap("<settings>", {})
+    for index, package in enumerate(settings.plugins):
+        try:
+            check_package(package)
+        except ConfigError as error:
+            raise _placed(error, ("plugins", index), source) from None
     callables = CallablePool(settings.evaluate.callable_workers, settings.evaluate.callable_timeout_s)
     environment = Environment(settings, Path(source.file).parent.resolve(), callables)
     entries: list[Entry] = []
@@ -59,7 +65,7 @@ def build_suite(settings: Settings, source: SourceMap | None = None) -> Suite:
 def _build(entry: EvaluatorSettings, index: int, environment: Environment, source: SourceMap) -> Entry:
     place: tuple[str | int, ...] = ("evaluators", index)
     try:
-        found = evaluator_class(entry.type)
+        found = evaluator_class(entry.type, environment.settings.plugins)
     except ConfigError as error:
         raise _placed(error, place, source) from None
     options = _options(found, entry, (*place, "options"), source)

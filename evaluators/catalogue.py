@@ -37,7 +37,8 @@ as `failed` with the type of the error where it broke. Where it does not apply, 
 Evaluators that read text have the option `text`: `output` (what the model said; of a trace its final answer), `input` (the
 last user message), `arguments` and `result` (of tool calls) or `all`. It also chooses the default `span_kinds`.
 
-A package adds types by the entry-point group `evalstream.evaluators`: a subclass of `evaluators.base.CodeEvaluator`.
+A package adds types by the entry-point group `evalstream.evaluators`: a subclass of `evaluators.base.CodeEvaluator`. Nothing
+of a package is loaded before the configuration names it: `plugins: [the-package]`.
 """
 
 

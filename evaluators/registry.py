@@ -1,20 +1,21 @@
-"""Which evaluator types there are: the shipped ones by name, and those that installed packages bring along.
+"""Which evaluator types there are: the shipped ones by name, and those of the packages named under `plugins`.
 
 A shipped type is imported when a configuration uses it, so that nothing pays for what it does not use.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from schemas.errors import ConfigError
 
 from .base import BaseEvaluator
+from .plugins import EVALUATORS, plugins, unnamed_hint
 
-GROUP = "evalstream.evaluators"
 BUILT_IN: tuple[tuple[str, str], ...] = (
     ("json_validity", "evaluators.code.json_validity:JsonValidity"),
     ("json_schema_match", "evaluators.code.json_schema_match:JsonSchemaMatch"),
@@ -53,34 +54,33 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
 )
 
 
-def type_names() -> tuple[str, ...]:
-    """All types, the shipped ones first."""
+def type_names(named: Collection[str] = ()) -> tuple[str, ...]:
+    """All types, the shipped ones first, then those of the packages that are `named`."""
     shipped = tuple(name for name, _ in BUILT_IN)
-    return shipped + tuple(sorted(point.name for point in _plugins() if point.name not in shipped))
+    return shipped + tuple(sorted(point.name for point in plugins(EVALUATORS, named) if point.name not in shipped))
 
 
-def evaluator_class(type_name: str) -> type[BaseEvaluator[Any]]:
-    """The class of a type.
+def evaluator_class(type_name: str, named: Collection[str] = ()) -> type[BaseEvaluator[Any]]:
+    """The class of a type; `named` are the packages under `plugins`.
 
     Raises
     ------
-    ConfigError : there is no such type (the nearest name is suggested), or a plug-in cannot be loaded or is none.
+    ConfigError : there is no such type (the nearest name is suggested), its package is not named, or a plug-in cannot be
+        loaded or is none.
     """
     place = dict(BUILT_IN).get(type_name)
     if place is not None:
         module, _, attribute = place.partition(":")
         found: type[BaseEvaluator[Any]] = getattr(import_module(module), attribute)
         return found
-    for point in _plugins():
+    for point in plugins(EVALUATORS, named):
         if point.name == type_name:
             return _plugin_class(point)
-    near = get_close_matches(type_name, type_names(), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(type_names())}"
+    hint = unnamed_hint(EVALUATORS, type_name)
+    if hint is None:
+        near = get_close_matches(type_name, type_names(named), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(type_names(named))}"
     raise ConfigError(f"unknown evaluator type {type_name!r}; {hint}", path="type")
-
-
-def _plugins() -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=GROUP))
 
 
 def _plugin_class(point: EntryPoint) -> type[BaseEvaluator[Any]]:

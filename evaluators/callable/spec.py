@@ -6,14 +6,18 @@ import ast
 from difflib import get_close_matches
 from hashlib import blake2b
 from importlib.machinery import PathFinder
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import NamedTuple
 
 from schemas.errors import ConfigError
+from schemas.settings import Settings
 
-GROUP = "evalstream.callables"
+from ..plugins import CALLABLES, plugins, unnamed_hint
+
 MAX_SOURCE_BYTES = 4 * 2**20
+ENTRY_POINT = "entry point "
+"""What stands before MODULE:NAME in the spec of an entry point; a file's path begins with a slash."""
 
 
 class CallableSpec(NamedTuple):
@@ -23,17 +27,21 @@ class CallableSpec(NamedTuple):
     basis: str
 
 
-def resolve(callable_: str, folder: Path) -> CallableSpec:
+def resolve(callable_: str, folder: Path, settings: Settings) -> CallableSpec:
     """Find ``./checks.py:polite`` (relative to `folder`) or an entry point of the group `evalstream.callables`.
+
+    A file lies under `folder` or one of `evaluate.callable_folders`, links resolved; an entry point belongs to a package
+    named under `plugins`.
 
     Raises
     ------
-    ConfigError : no such file, entry point or function, or the file does not parse.
+    ConfigError : no such file, entry point or function, it lies elsewhere, or the file does not parse.
     """
     file, separator, name = callable_.rpartition(":")
     if not separator:
-        return _entry_point(callable_)
+        return _entry_point(callable_, settings)
     path = (folder / file).resolve()
+    _check_place(path, file, folder, settings)
     try:
         if path.stat().st_size > MAX_SOURCE_BYTES:
             raise _error(f"{file} is larger than 4 MB")
@@ -44,16 +52,26 @@ def resolve(callable_: str, folder: Path) -> CallableSpec:
     return CallableSpec(f"{path}:{name}", _digest(source))
 
 
-def _entry_point(name: str) -> CallableSpec:
-    points = entry_points(group=GROUP)
+def _check_place(path: Path, file: str, folder: Path, settings: Settings) -> None:
+    allowed = [(folder / place).resolve() for place in (".", *settings.evaluate.callable_folders)]
+    if not any(path.is_relative_to(place) for place in allowed):
+        raise _error(
+            f"{file} lies outside the configuration's folder; name its own in evaluate.callable_folders to allow it"
+        )
+
+
+def _entry_point(name: str, settings: Settings) -> CallableSpec:
+    points = plugins(CALLABLES, settings.plugins)
     found = next((point for point in points if point.name == name), None)
     if found is None:
+        hint = unnamed_hint(CALLABLES, name)
         near = get_close_matches(name, [point.name for point in points], n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else "or is it a file, FILE.py:FUNCTION?"
-        raise _error(f"no entry point {name!r} in the group {GROUP}; {hint}")
+        hint = hint or (f"did you mean {near[0]!r}?" if near else "or is it a file, FILE.py:FUNCTION?")
+        raise _error(f"no entry point {name!r} in the group {CALLABLES}; {hint}")
     source = _source(found)
     version = found.dist.version if found.dist is not None else ""
-    return CallableSpec(name, f"{found.value} {version} {_digest(source) if source is not None else ''}")
+    basis = f"{found.value} {version} {_digest(source) if source is not None else ''}"
+    return CallableSpec(f"{ENTRY_POINT}{found.value}", basis)
 
 
 def _source(point: EntryPoint) -> bytes | None:

@@ -12,13 +12,13 @@ import struct
 import sys
 from collections.abc import Callable
 from hashlib import blake2b
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
-GROUP = "evalstream.callables"
+ENTRY_POINT = "entry point "
 MAX_MESSAGE_CHARS = 500
 _LENGTH = struct.Struct(">I")
 _loaded: dict[str, Callable[[Any], Any]] = {}
@@ -66,13 +66,10 @@ def _reply(replies: BinaryIO, body: bytes) -> None:
 
 
 def _load(spec: str) -> Callable[[Any], Any]:
-    file, separator, name = spec.rpartition(":")
-    if not separator:
-        found = [point for point in entry_points(group=GROUP) if point.name == spec]
-        if not found:
-            raise LookupError(f"no entry point {spec!r} in the group {GROUP}")
-        loaded = found[0].load()
+    if spec.startswith(ENTRY_POINT):
+        loaded = EntryPoint(spec, spec.removeprefix(ENTRY_POINT), "").load()
     else:
+        file, _, name = spec.rpartition(":")
         loaded = getattr(_module(file), name)
     if not callable(loaded):
         raise TypeError(f"{spec!r} is not callable")

@@ -22,7 +22,7 @@ _KEYS = frozenset(("value", "label", "passed", "explanation"))
 class PythonOptions(Section):
     callable: str = Field(
         min_length=1,
-        description="`./checks.py:polite`, relative to this file, or an entry point of the group evalstream.callables.",
+        description="`./checks.py:polite`, below this file's folder, or an entry point of a package under `plugins`.",
     )
 
 
@@ -40,11 +40,11 @@ class Python(CodeEvaluator[PythonOptions]):
 
     def __init__(self, identity: Identity, options: PythonOptions, environment: Environment) -> None:
         super().__init__(identity, options, environment)
-        self._spec = resolve(options.callable, environment.folder).spec
+        self._spec = resolve(options.callable, environment.folder, environment.settings).spec
 
     @classmethod
     def version_basis(cls, options: PythonOptions, environment: Environment) -> Any:
-        return resolve(options.callable, environment.folder).basis
+        return resolve(options.callable, environment.folder, environment.settings).basis
 
     def evaluate(self, target: Target) -> Iterable[Answer]:
         try:

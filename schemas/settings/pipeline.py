@@ -38,6 +38,7 @@ class EvaluateSettings(Section):
     callable_timeout_s: float = Field(
         5.0, gt=0, description="A callable that takes longer is killed; its decision is failed."
     )
+    callable_folders: tuple[str, ...] = Field((), description="Where callables may lie beside this file's own folder.")
     max_deaths: int = Field(
         3, ge=1, description="A record at whose position this many starts died is a dead letter (poison)."
     )

@@ -38,6 +38,9 @@ class Settings(Section):
         (),
         description="Evaluators with their defaults, beside those below; an entry of the same type takes precedence.",
     )
+    plugins: tuple[str, ...] = Field(
+        (), description="Installed packages whose evaluators and callables may be loaded; others are left alone."
+    )
     evaluators: tuple[EvaluatorSettings, ...] = ()
     prices: Mapping[str, Price] = Field({}, description="USD per million tokens by model; `gpt-4o*` matches a prefix.")
     judge: JudgeSettings = JudgeSettings()

@@ -16,14 +16,16 @@ evaluators.command("test")(trying.test_file)
 
 
 @evaluators.command("list")
-def list_types(as_json: options.Json = False) -> None:
-    """List the evaluator types: the shipped ones and those of installed packages.
+def list_types(config: options.Config = None, as_json: options.Json = False) -> None:
+    """List the evaluator types: the shipped ones, and those of the packages that the configuration names.
 
     Example: evalstream evaluators list
     """
     from evaluators.registry import evaluator_class, type_names
+    from streams.cli.locate import locate
 
-    rows = [_described(name, evaluator_class(name)) for name in type_names()]
+    named = locate(config).settings.plugins
+    rows = [_described(name, evaluator_class(name, named)) for name in type_names(named)]
     if as_json:
         for row in rows:
             console.emit_json(row)
@@ -38,6 +40,7 @@ def list_types(as_json: options.Json = False) -> None:
 @evaluators.command("show")
 def show(
     type_name: Annotated[str, typer.Argument(metavar="TYPE", help="As `evaluators list` shows it.")],
+    config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what a type does and the options it takes.
@@ -45,8 +48,9 @@ def show(
     Example: evalstream evaluators show regex
     """
     from evaluators.registry import evaluator_class
+    from streams.cli.locate import locate
 
-    found = evaluator_class(type_name)
+    found = evaluator_class(type_name, locate(config).settings.plugins)
     described = _described(type_name, found)
     if as_json:
         console.emit_json({**described, "options": found.Options.model_json_schema()})
