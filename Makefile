@@ -41,9 +41,10 @@ bench-drift: $(VENV)/.installed-test ## False alarms and delays of the detectors
 	$(BIN)/python -m tests.benchmarks.detectors
 	$(BIN)/python -m tests.benchmarks.monitor
 
-docs: $(VENV)/.installed ## Write the generated pages: configuration and JSON Schemas.
+docs: $(VENV)/.installed ## Write the generated pages: configuration, metrics and JSON Schemas.
 	$(BIN)/python -m schemas.settings.document
 	$(BIN)/python -m schemas.document
+	$(BIN)/python -m streams.telemetry.document
 
 clean: ## Remove .venv and caches.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -50,12 +50,16 @@ class DeferredRuntime:
             if isinstance(evaluator, Attachable):
                 evaluator.attach(self)
 
+    @property
+    def judge_in_use(self) -> JudgeRuntime | None:
+        """The judge, if an evaluator has asked for one."""
+        return vars(self).get("judge")
+
     async def close(self) -> None:
         """Close connections and end threads; call when no `judge` is under way."""
-        made = vars(self)
-        if "judge" in made:
-            await self.judge.close()
-        if "embedder" in made:
+        if self.judge_in_use is not None:
+            await self.judge_in_use.close()
+        if "embedder" in vars(self):
             self.embedder.close()
 
 

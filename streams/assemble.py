@@ -79,8 +79,17 @@ class Assemble:
             "dead_letters": dict(self._dead_letters.counts),
         }
 
+    def observe(self) -> None:
+        """Open traces, and the bytes of their spans."""
+        metrics = self._context.metrics
+        metrics.buffered.labels("open_traces").set(len(self._gathering))
+        metrics.buffered_bytes.labels("open_traces").set(self._gathering.size)
+
+    async def drain(self) -> None:
+        """Nothing to finish: what is open is read again from the log."""
+
     async def close(self) -> None:
-        """Nothing to flush: what is open is read again from the log."""
+        """Nothing to flush either."""
 
     async def _read(self, batch: Batch) -> list[tuple[Any, list[TraceFragment]]]:
         decoded, letters = await asyncio.to_thread(self._decode, batch)

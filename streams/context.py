@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TypeVar
 
 import structlog
@@ -16,11 +19,12 @@ from sinks.redact import Redactor
 from sinks.warehouse import Warehouse
 from streams.batch import Batch
 from streams.producer import Producer
+from streams.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-MAX_WAIT_S = 10.0
+FIRST_WAIT_S, MAX_WAIT_S = 0.2, 10.0
 
 
 class Abandoned(EvalstreamError):
@@ -29,7 +33,13 @@ class Abandoned(EvalstreamError):
 
 @dataclass(frozen=True)
 class Context:
-    """Shared by the parts of one worker. `generation` tells the current assignment of the consumer group."""
+    """Shared by the parts of one worker.
+
+    Attributes
+    ----------
+    generation : tells the current assignment of the consumer group.
+    outages : what waits for a dependency just now, and how often.
+    """
 
     settings: Settings
     source: SourceMap
@@ -39,6 +49,8 @@ class Context:
     redactor: Redactor
     partitions: dict[str, int]
     generation: Callable[[], int]
+    metrics: Metrics = field(default_factory=Metrics)
+    outages: Counter[str] = field(default_factory=Counter)
 
     def holds(self, batch: Batch) -> bool:
         """Whether the batch's partition is still ours."""
@@ -51,26 +63,50 @@ class Context:
         ------
         Abandoned : the batch's partition was taken away meanwhile.
         """
-        wait, told = 0.2, False
-        while True:
-            try:
-                result = await work()
-            except Unavailable as error:
-                if not told:
-                    log.warning("waiting for a dependency", doing=what, reason=str(error))
-                    told = True
-                await asyncio.sleep(min(max(error.retry_after_s, wait), MAX_WAIT_S))
-                wait *= 2
-                if batch is not None and not self.holds(batch):
-                    raise Abandoned(what) from error
-            else:
-                if told:
-                    log.info("the dependency is back", doing=what)
-                return result
+        try:
+            return await work()
+        except Unavailable as error:
+            log.warning("waiting for a dependency", doing=what, reason=str(error))
+            with self._outage(what):
+                result = await self._again(batch, what, work, error)
+        log.info("the dependency is back", doing=what)
+        return result
 
     async def in_thread(self, batch: Batch | None, what: str, call: Callable[[], Result]) -> Result:
-        """`patiently`, for a blocking call such as SQL."""
-        return await self.patiently(batch, what, lambda: asyncio.to_thread(call))
+        """`patiently`, for a blocking call: one transaction of the warehouse."""
+
+        def timed() -> Result:
+            begun = perf_counter()
+            result = call()
+            self.metrics.transaction_seconds.labels(what).observe(perf_counter() - begun)
+            return result
+
+        return await self.patiently(batch, what, lambda: asyncio.to_thread(timed))
+
+    async def _again(
+        self, batch: Batch | None, what: str, work: Callable[[], Awaitable[Result]], error: Unavailable
+    ) -> Result:
+        wait = FIRST_WAIT_S
+        while True:
+            self.metrics.unavailable.labels(what).inc()
+            await asyncio.sleep(min(max(error.retry_after_s, wait), MAX_WAIT_S))
+            wait *= 2
+            if batch is not None and not self.holds(batch):
+                raise Abandoned(what) from error
+            try:
+                return await work()
+            except Unavailable as next_error:
+                error = next_error
+
+    @contextmanager
+    def _outage(self, what: str) -> Iterator[None]:
+        self.outages[what] += 1
+        try:
+            yield
+        finally:
+            self.outages[what] -= 1
+            if not self.outages[what]:
+                del self.outages[what]
 
 
 def default_hasher(settings: Settings) -> Hasher:

@@ -38,6 +38,7 @@ from streams.producer import Outgoing
 from streams.progress import Progress
 from streams.sessions import SessionEvaluation, SessionGathering, member_record
 from streams.shrink import fitted
+from streams.telemetry.tally import count_decisions, count_passed_over
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +105,13 @@ class Evaluate:
         """For the heartbeat."""
         return {"open_sessions": len(self._gathering), "dead_letters": dict(self._dead_letters.counts)}
 
+    def observe(self) -> None:
+        """Open sessions."""
+        self._context.metrics.buffered.labels("open_sessions").set(len(self._gathering))
+
+    async def drain(self) -> None:
+        """Nothing goes on beside the batch in hand."""
+
     async def close(self) -> None:
         """End the processes of users' callables."""
         await asyncio.to_thread(self._suite.close)
@@ -124,10 +132,16 @@ class Evaluate:
             batch, "storing decisions", lambda: warehouse.write_decisions(decided, [position])
         )
         passing("evaluate.decided")
+        self._count(written)
         again = await self._made_before(batch, arrivals, known)
         outgoing = self._outgoing(batch, arrivals, stored, [*written, *again])
         await context.patiently(batch, "publishing decisions", lambda: context.producer.publish(outgoing))
         passing("evaluate.published")
+
+    def _count(self, written: Sequence[TraceDecisions]) -> None:
+        metrics, names = self._context.metrics, self._suite.current_versions()
+        count_decisions(metrics, (score for made in written for score in made.scores), names)
+        count_passed_over(metrics, (made.passed_over for made in written), names)
 
     def _read(self, batch: Batch) -> tuple[list[Arrival], list[Any]]:
         arrivals, letters, epoch = [], [], self._guard.epoch(batch)

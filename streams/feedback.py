@@ -22,6 +22,7 @@ from streams.emission import score_records
 from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
+from streams.telemetry.tally import count_decisions
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +81,7 @@ class Feedback:
         if scores:
             await context.in_thread(batch, "feedback", lambda: context.warehouse.write_feedback(scores))
             await context.patiently(batch, "feedback", lambda: context.producer.publish(score_records(scores)))
+            count_decisions(context.metrics, scores, ())
 
     def _as_score(self, given: FeedbackRecord, record: object) -> Score:
         comment = self._context.redactor.text(given.comment)

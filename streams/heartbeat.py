@@ -6,12 +6,13 @@ import asyncio
 import os
 import socket
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import structlog
 
 from schemas.errors import Unavailable
+from streams.component import Component
 from streams.context import Context
 from streams.progress import Progress
 
@@ -20,24 +21,11 @@ log = structlog.get_logger(__name__)
 EVERY_S = 1.0
 
 
-class Component(Protocol):
-    """What the worker knows of the component it runs."""
-
-    name: str
-
-    @property
-    def receivers(self) -> Any: ...
-    async def start(self) -> None: ...
-    async def tick(self) -> None: ...
-    def state(self) -> dict[str, Any]: ...
-    async def close(self) -> None: ...
-
-
 class Heartbeat:
-    """The state of one worker; `instance` is new at every start."""
+    """The state of one worker; `instance` is new at every start, `url` is where its probes listen."""
 
-    def __init__(self, component: Component, context: Context, progress: Progress) -> None:
-        self._component, self._context, self._progress = component, context, progress
+    def __init__(self, component: Component, context: Context, progress: Progress, url: str | None = None) -> None:
+        self._component, self._context, self._progress, self._url = component, context, progress, url
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._started = datetime.now(UTC)
 
@@ -54,6 +42,7 @@ class Heartbeat:
             "lag": lag,
             "caught_up": lag == 0 and not busy,
             "pid": os.getpid(),
+            "http": self._url,
             "started_at": self._started.isoformat(),
         }
 

@@ -30,6 +30,8 @@ from streams.judging import deferred_runtime
 from streams.log_guard import LogGuard
 from streams.poison import PoisonGuard
 from streams.progress import Progress
+from streams.telemetry.judge_gauges import JudgeGauges
+from streams.telemetry.tally import count_decisions, observe_judge
 from streams.verdict_writer import VerdictWriter
 
 log = structlog.get_logger(__name__)
@@ -88,6 +90,7 @@ class Judge:
         ConfigError : a judge needs a key or an endpoint, an embedder its extra.
         """
         self._runtime.attach(self._evaluators.values())
+        self._gauges = JudgeGauges(self._context.metrics, self._runtime)
         self._writer.start()
 
     async def receive(self, batch: Batch) -> None:
@@ -113,6 +116,18 @@ class Judge:
             "in_flight": sum(len(queue) for queue in self._queues.values()),
             "dead_letters": dict(self._dead_letters.counts),
         }
+
+    def observe(self) -> None:
+        """Requests on their way, verdicts not yet stored, and what the judge's runtime knows."""
+        metrics = self._context.metrics
+        metrics.buffered.labels("judge_window").set(sum(len(queue) for queue in self._queues.values()))
+        metrics.buffered.labels("verdicts_to_store").set(len(self._writer))
+        self._gauges.read()
+
+    async def drain(self) -> None:
+        """Let the requests that are under way be answered and sent on."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
         """Stop what runs; unacknowledged requests are read again."""
@@ -194,6 +209,9 @@ class Judge:
         scores = self._suite.to_scores(request, answers, source=asked.source)
         written = await self._writer.write(asked.batch, scores, asked.source)
         passing("judge.stored")
+        names = self._suite.current_versions()
+        count_decisions(self._context.metrics, written, names)
+        observe_judge(self._context.metrics, written, names)
         asked.scores = mine if complete else written
 
     async def _ask(

@@ -20,6 +20,7 @@ from drift.monitor import Monitor as Watch
 from drift.observations import of_columns
 from drift.protocol import Observations
 from schemas.alert import Alert
+from schemas.drift_event import DriftEvent
 from schemas.errors import Fenced, InvalidRecord
 from schemas.measurement import MeasurementBatch
 from schemas.settings import Topics
@@ -33,6 +34,8 @@ from streams.poison import PoisonGuard
 from streams.progress import Progress
 
 log = structlog.get_logger(__name__)
+
+OUTBOX_EVERY_S = 10.0
 
 SourcePlace = tuple[str, int, int]
 
@@ -59,6 +62,7 @@ class Monitor:
         self._generation = -1
         self._lock = asyncio.Lock()
         self._sending: asyncio.Task[None] | None = None
+        self._looked_at_outbox = -OUTBOX_EVERY_S
 
     @property
     def receivers(self) -> Mapping[str, Any]:
@@ -92,10 +96,17 @@ class Monitor:
                 except (Abandoned, Fenced) as error:
                     self._claimed.pop(tp.partition, None)
                     log.info("partition taken away", partition=tp.partition, reason=str(error))
+        await self._look_at_outbox()
 
     def state(self) -> dict[str, Any]:
         """For the heartbeat."""
         return {"claimed": sorted(self._claimed), "dead_letters": dict(self._dead_letters.counts)}
+
+    def observe(self) -> None:
+        """Nothing beside what `tick` has read."""
+
+    async def drain(self) -> None:
+        """Nothing goes on beside the batch in hand but deliveries, and those can be ended at any time."""
 
     async def close(self) -> None:
         """Stop delivering; what is not delivered stands in the outbox."""
@@ -108,6 +119,7 @@ class Monitor:
     async def _count(self, batch: Batch) -> None:
         claimed = await self._claim(batch.partition, batch)
         observations = await self._read(batch, claimed)
+        self._context.metrics.measurements.inc(len(observations))
         passing("monitor.read", about=observations.traces)
         if not observations:
             return
@@ -131,6 +143,8 @@ class Monitor:
             place = (columns.source_topic, columns.source_partition, columns.source_epoch)
             counted = claimed.positions.get(place, -1)
             past = [row for row, offset in enumerate(columns.offset) if offset > counted]
+            repeated = len(columns.offset) - len(past)
+            self._context.metrics.dropped.labels("measurement", "counted_before").inc(repeated)
             if past:
                 claimed.positions[place] = columns.offset[past[-1]]
                 fresh.append((columns, past))
@@ -186,7 +200,7 @@ class Monitor:
             ),
         )
         passing("monitor.committed")
-        self._tell(alerts)
+        self._tell(alerts, found.drift_events)
 
     def _explained(self, alert: Alert) -> Alert:
         """With the traces that pulled the statistic and the labels that changed with it."""
@@ -204,8 +218,23 @@ class Monitor:
         labels = warehouse.label_changes(alert.segment, alert.window_start, alert.window_end)
         return alert.model_copy(update={"worst": tuple(worst), "labels_changed": tuple(labels)})
 
-    def _tell(self, alerts: Sequence[Alert]) -> None:
+    async def _look_at_outbox(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at_outbox < OUTBOX_EVERY_S:
+            return
+        self._looked_at_outbox = now
+        depth = await self._context.in_thread(None, "looking at the outbox", self._context.warehouse.outbox_depth)
+        metrics = self._context.metrics
+        metrics.outbox_depth.clear()
+        for destination, count in depth.items():
+            metrics.outbox_depth.labels(metrics.bounded("destination", destination)).set(count)
+
+    def _tell(self, alerts: Sequence[Alert], events: Sequence[DriftEvent]) -> None:
+        metrics = self._context.metrics
+        for event in events:
+            metrics.drift_events.labels(metrics.bounded("evaluator", event.segment.evaluator)).inc()
         for alert in alerts:
+            metrics.alerts.labels(alert.rule, alert.state).inc()
             log.info("alert", rule=alert.rule, state=alert.state, segment=alert.segment.key, value=alert.value)
 
     def _drop_lost(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from faust.types import TP
 
 from streams.batch import Batch
+from streams.telemetry import Metrics
 
 SETTLED_S = 1.0
 
@@ -23,6 +24,7 @@ class Progress:
         self._app: Any = None
         self._generation = -1
         self._next: dict[TP, tuple[int, float]] = {}
+        self._fresh_at: dict[TP, float] = {}
 
     def attach(self, app: Any) -> None:
         """Take the Faust application whose consumer is asked."""
@@ -33,6 +35,8 @@ class Progress:
         self._refresh()
         tp = TP(self._prefix + batch.topic, batch.partition)
         self._next[tp] = (batch.next_offset, time.monotonic())
+        written = batch.records[-1].timestamp / 1000
+        self._fresh_at[tp] = max(min(written, time.time()), self._fresh_at.get(tp, 0.0))
 
     def assigned(self) -> set[TP]:
         """The partitions held now."""
@@ -56,6 +60,31 @@ class Progress:
             return 0
         return max(end - (received if received is not None else position or 0), 0)
 
+    def lag_s(self, tp: TP) -> float | None:
+        """How long the oldest record not yet received may have waited, seconds: since the newest received one was
+        written, or since nothing was left. None while the end of the log is not known."""
+        lag = self.lag(tp)
+        if lag is None:
+            return None
+        now = time.time()
+        if lag == 0:
+            self._fresh_at[tp] = now
+        return now - self._fresh_at.setdefault(tp, now)
+
+    def observe(self, metrics: Metrics) -> None:
+        """Set the gauges of lag, for the partitions held now."""
+        metrics.lag_records.clear()
+        metrics.lag_seconds.clear()
+        held = self.assigned()
+        for tp in held:
+            lag, lag_s = self.lag(tp), self.lag_s(tp)
+            if lag is not None and lag_s is not None:
+                topic = tp.topic.removeprefix(self._prefix)
+                metrics.lag_records.labels(topic, tp.partition).set(lag)
+                metrics.lag_seconds.labels(topic, tp.partition).set(lag_s)
+        if held:
+            metrics.buffered.labels("unacknowledged").set(self._app.consumer.unacknowledged)
+
     def caught_up(self, topic: str, partition: int) -> bool:
         """Whether everything written to the partition so far was received."""
         return self.lag(TP(self._prefix + topic, partition)) == 0
@@ -69,3 +98,4 @@ class Progress:
         if self._app is not None and self._app.consumer_generation_id != self._generation:
             self._generation = self._app.consumer_generation_id
             self._next.clear()
+            self._fresh_at.clear()

@@ -33,6 +33,7 @@ from streams.log_guard import LogGuard
 from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
+from streams.telemetry.tally import count_decisions, count_passed_over
 
 log = structlog.get_logger(__name__)
 
@@ -160,6 +161,9 @@ class SessionEvaluation:
         made = TraceDecisions(newest.trace_id, decided.scores, decided.requests, decided.passed_over)
         position = self._guard.position(batch, record.offset + 1)
         kept = await context.in_thread(batch, "storing", lambda: warehouse.write_decisions([made], [position]))
+        names = self._suite.current_versions()
+        count_decisions(context.metrics, (score for k in kept for score in k.scores), names)
+        count_passed_over(context.metrics, (k.passed_over for k in kept), names)
         if source in known.sources.values():
             kept += await context.in_thread(batch, "restating", lambda: warehouse.restate([newest.trace_id], [source]))
         items = [item for k in kept for item in positioned(record.offset, k.scores, dims, context.settings.monitor)]

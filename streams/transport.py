@@ -78,6 +78,11 @@ class ChunkConsumer(driver.Consumer):
         self._n_acked += 1
         return True
 
+    @property
+    def unacknowledged(self) -> int:
+        """Chunks handed out and not acknowledged."""
+        return sum(not done for ledger in self._ledgers.values() for done in ledger.values())
+
     def track_message(self, message: Any) -> None:
         self._on_message_in(message.tp, message.offset, message)
 

@@ -34,6 +34,10 @@ class VerdictWriter:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
+    def __len__(self) -> int:
+        """Requests whose verdicts wait to be stored."""
+        return self._queue.qsize()
+
     def start(self) -> None:
         """Begin to write."""
         self._task = asyncio.create_task(self._run())

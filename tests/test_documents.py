@@ -10,6 +10,7 @@ import re2
 from schemas.document import documents
 from schemas.settings.document import page, sections
 from schemas.settings.load import ENVIRONMENT
+from streams.telemetry.document import page as metrics_page
 from tests.brokers import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -17,6 +18,10 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 def test_the_configuration_page_is_current() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == page(), "run `make docs`"
+
+
+def test_the_page_of_metrics_is_current() -> None:
+    assert (ROOT / "docs" / "metrics.md").read_text() == metrics_page(), "run `make docs`"
 
 
 def test_the_configuration_page_has_every_field_and_variable() -> None:

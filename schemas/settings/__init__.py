@@ -5,6 +5,7 @@ from .evaluation import BudgetSettings, EmbeddingSettings, EvaluatorSettings, Ju
 from .kafka import KafkaSettings, Topics
 from .load import SourceMap, load_settings, parse_settings
 from .monitoring import AlertRule, DestinationSettings, DetectorSettings, MonitorSettings, Statistic
+from .operation import HttpSettings, WorkerSettings
 from .pipeline import (
     AssembleSettings,
     EvaluateSettings,
@@ -25,6 +26,7 @@ __all__ = [
     "EmbeddingSettings",
     "EvaluateSettings",
     "EvaluatorSettings",
+    "HttpSettings",
     "JudgeSettings",
     "KafkaSettings",
     "MonitorSettings",
@@ -39,6 +41,7 @@ __all__ = [
     "Statistic",
     "Topics",
     "WarehouseSettings",
+    "WorkerSettings",
     "load_settings",
     "parse_settings",
 ]

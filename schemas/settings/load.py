@@ -26,6 +26,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "EVALSTREAM_WAREHOUSE_URL": ("warehouse", "url"),
     "EVALSTREAM_KEY": ("redaction", "key"),
     "EVALSTREAM_HTTP_TOKEN": ("receiver", "token"),
+    "EVALSTREAM_HTTP_HOST": ("http", "host"),
     "OPENAI_API_KEY": ("judge", "api_key"),
     "OPENAI_BASE_URL": ("judge", "base_url"),
 }

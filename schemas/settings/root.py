@@ -11,6 +11,7 @@ from .base import Section
 from .evaluation import EmbeddingSettings, EvaluatorSettings, JudgeSettings, Price
 from .kafka import KafkaSettings
 from .monitoring import AlertRule, DestinationSettings, MonitorSettings
+from .operation import HttpSettings, WorkerSettings
 from .pipeline import (
     AssembleSettings,
     EvaluateSettings,
@@ -30,6 +31,8 @@ class Settings(Section):
     kafka: KafkaSettings = KafkaSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     receiver: ReceiverSettings = ReceiverSettings()
+    http: HttpSettings = HttpSettings()
+    worker: WorkerSettings = WorkerSettings()
     redaction: RedactionSettings = RedactionSettings()
     assemble: AssembleSettings = AssembleSettings()
     sessions: SessionSettings = SessionSettings()

@@ -50,6 +50,13 @@ class Notifications(Part):
                 for row in connection.execute(query).mappings()
             ]
 
+    def outbox_depth(self) -> dict[str, int]:
+        """Pending rows by destination."""
+        c = outbox.c
+        query = select(c.destination, func.count().label("pending")).where(c.state == "pending").group_by(c.destination)
+        with self.database.read() as connection:
+            return {row.destination: row.pending for row in connection.execute(query)}
+
     def outbox_delivered(self, row_id: int, now: datetime) -> None:
         """This one has arrived."""
         self._settle(row_id, state="delivered", finished=now, error=None)

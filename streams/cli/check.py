@@ -51,13 +51,14 @@ def examined(file: Path) -> dict[str, Any]:
     """
     from evaluators.presets import with_presets
     from schemas.settings import load_settings
+    from streams.access import check_exposure
     from streams.building import build_all
-    from streams.receiver.serve import check_exposure
 
     settings, source = load_settings(file)
     suite = build_all(settings, source)
     try:
-        check_exposure(settings, source)
+        check_exposure(settings, source, "receiver")
+        check_exposure(settings, source, "http")
         types = {entry.label: entry.type for entry in with_presets(settings)}
         evaluators = [
             {

@@ -23,6 +23,10 @@ def worker(
     component: Annotated[Component, typer.Argument(help="Which component to run.", show_default=False)],
     config: options.Config = None,
     data: options.Data = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of /healthz, /readyz and /metrics; 0: any free. Default: http.port."),
+    ] = None,
 ) -> None:
     """Run one component until SIGTERM. Start as many as the topics have partitions.
 
@@ -35,4 +39,4 @@ def worker(
     need_broker(found)
     if found.settings.redaction.key is None:
         console.note("warning: EVALSTREAM_KEY is not set; who knows the project's name can confirm a redacted value")
-    raise typer.Exit(run_worker(component.value, found.settings, found.source))
+    raise typer.Exit(run_worker(component.value, found.settings, found.source, http_port))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import signal
-from contextlib import suppress
-from ipaddress import ip_address
+from importlib.metadata import version
 
 import structlog
 from aiohttp import web
 
 from schemas.errors import ConfigError, Fatal, Unavailable
 from schemas.settings import Settings, SourceMap
+from streams.access import check_exposure
 from streams.producer import Producer
 from streams.receiver.server import Receiver
 from streams.topics import ensure_topics
@@ -30,24 +31,15 @@ def run_receiver(settings: Settings, source: SourceMap) -> int:
     ConfigError : the address is beyond loopback and no token is set, or no broker is named.
     Fatal : the port is taken.
     """
-    check_exposure(settings, source)
+    check_exposure(settings, source, "receiver")
     if settings.kafka.bootstrap_servers is None:
         raise ConfigError("the receiver needs a broker: set KAFKA_BOOTSTRAP_SERVERS", path="kafka.bootstrap_servers")
     return asyncio.run(_serve(settings))
 
 
-def check_exposure(settings: Settings, source: SourceMap) -> None:
-    """Refuse to listen beyond loopback without a token."""
-    host = settings.receiver.host
-    with suppress(ValueError):
-        if ip_address(host).is_loopback:
-            return
-    if host != "localhost" and settings.receiver.token is None:
-        raise source.error(f"{host} is beyond loopback: set EVALSTREAM_HTTP_TOKEN", ("receiver", "host"))
-
-
 async def _serve(settings: Settings) -> int:
     receiver = Receiver(settings.receiver, {"bootstrap_servers": settings.kafka.bootstrap_servers})
+    receiver.metrics.build_info.labels("receiver", version("evalstream"), platform.python_version()).set(1)
     runner = web.AppRunner(receiver.application(), auto_decompress=False, access_log=None, handle_signals=False)
     await runner.setup()
     host, port = settings.receiver.host, settings.receiver.port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -12,10 +11,13 @@ from aiohttp import web
 
 from schemas.errors import InvalidRecord, Unavailable
 from schemas.settings import ReceiverSettings, Topics
+from streams.access import is_allowed
 from streams.otlp_records import Prepared, prepare
 from streams.producer import Outgoing, Producer
 from streams.receiver import answer
 from streams.receiver.body import Encoding, Refused, encoding_of, read_body
+from streams.telemetry import Metrics
+from streams.telemetry.probes import Probes, Readiness
 
 log = structlog.get_logger(__name__)
 
@@ -36,19 +38,20 @@ class Receiver:
 
     def __init__(self, settings: ReceiverSettings, about: dict[str, str | None]) -> None:
         self._limit = int(settings.max_body_mb * 2**20)
-        self._token = settings.token.get_secret_value() if settings.token else None
+        self._token = settings.token
         self._about = about
         self._slots = asyncio.Semaphore(MAX_BODIES)
         self.producer: Producer | None = None
         self.counts: Counter[str] = Counter()
+        self.metrics = Metrics()
+        self._probes = Probes(self.metrics, self._readiness)
 
     def application(self) -> web.Application:
         """The routes; run it without aiohttp's own decompression, which knows no limit."""
         app = web.Application(middlewares=[self._authorised])
         app.router.add_post(PATH, self._traces)
         app.router.add_get("/", self._overview)
-        app.router.add_get("/healthz", self._alive)
-        app.router.add_get("/readyz", self._ready)
+        app.add_routes(self._probes.routes())
         return app
 
     async def _traces(self, request: web.Request) -> web.StreamResponse:
@@ -67,6 +70,7 @@ class Receiver:
             return self._refuse(encoding, 400, error.reason, str(error))
         except (Unavailable, TimeoutError) as error:
             self.counts["unavailable"] += 1
+            self.metrics.requests.labels("unavailable").inc()
             return answer.try_again(encoding, RETRY_AFTER_S, f"Kafka is away: {error or 'no acknowledgement in time'}")
 
     async def _publish(self, prepared: Prepared, encoding: Encoding) -> web.Response:
@@ -75,15 +79,19 @@ class Receiver:
         async with asyncio.timeout(MAX_WAIT_S):
             await self.producer.publish(outgoing)
         self.counts["records"] += len(outgoing)
+        self.metrics.requests.labels("accepted").inc()
+        self.metrics.received.inc(len(outgoing))
         if not prepared.too_large:
             return answer.accepted(encoding)
         self.counts["rejected_span_too_large"] += prepared.too_large
+        self.metrics.dropped.labels("span", "span_too_large").inc(prepared.too_large)
         log.warning("spans rejected", reason="span_too_large", spans=prepared.too_large)
         message = f"a span is larger than {self.producer.max_record_bytes} bytes (kafka.max_record_mb)"
         return answer.accepted(encoding, prepared.too_large, message)
 
     def _refuse(self, encoding: Encoding, status: int, reason: str, message: str) -> web.Response:
         self.counts[f"rejected_{reason}"] += 1
+        self.metrics.requests.labels(self.metrics.bounded("refused", reason)).inc()
         log.warning("request refused", status=status, reason=reason, detail=message)
         return answer.refused(encoding, status, message)
 
@@ -91,12 +99,10 @@ class Receiver:
     async def _authorised(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if self._token is None or request.path in ("/healthz", "/readyz"):
-            return await handler(request)
-        given = request.headers.get("Authorization", "").encode(errors="replace")
-        if hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+        if is_allowed(request, self._token):
             return await handler(request)
         self.counts["rejected_unauthorised"] += 1
+        self.metrics.requests.labels("unauthorised").inc()
         encoding: Encoding = "json" if request.content_type == "application/json" else "proto"
         response = answer.refused(encoding, 401, "a bearer token is needed")
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -105,9 +111,5 @@ class Receiver:
     async def _overview(self, request: web.Request) -> web.Response:
         return web.json_response({**self._about, "traces_path": PATH, "counts": dict(self.counts)})
 
-    async def _alive(self, request: web.Request) -> web.Response:
-        return web.json_response({"alive": True})
-
-    async def _ready(self, request: web.Request) -> web.Response:
-        ready = self.producer is not None
-        return web.json_response({"ready": ready}, status=200 if ready else 503)
+    def _readiness(self) -> Readiness:
+        return Readiness([] if self.producer is not None else ["waiting for the broker"])

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from schemas.errors import ConfigError
 from schemas.settings import Settings, SourceMap
-from streams.receiver.serve import check_exposure
+from streams.access import check_exposure
 from streams.runtime import Runtime, installation_key, sqlite_url
 from streams.up.child import Child
 
@@ -63,7 +63,7 @@ def make_plan(
     ------
     ConfigError : a port that was asked for is taken, or the receiver would be open to the network without a token.
     """
-    check_exposure(settings, source)
+    check_exposure(settings, source, "receiver")
     config, data = config.resolve(), data.resolve()
     listen = settings.receiver.model_copy(update={} if port is None else {"port": port})
     listen = listen.model_copy(update={"port": _chosen_port(listen.host, listen.port, "--port")})
