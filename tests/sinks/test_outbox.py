@@ -77,10 +77,12 @@ def states(warehouse: Warehouse) -> list[tuple[str, int]]:
 async def test_everything_arrives_once_and_in_order(warehouse: Warehouse) -> None:
     topic = Topic()
     put(warehouse, *(to("ops", n) for n in range(5)), *(to("alerts", n, "topic") for n in range(5)))
+    assert warehouse.outbox_depth() == {"ops": 5, "alerts": 5}
     async with receiving(Receiver()) as receiver, sending(warehouse, destination(receiver.url), topic=topic):
         await until(lambda: states(warehouse) == [("delivered", 0)] * 10)
     assert [headers["Idempotency-Key"] for headers, _ in receiver.received] == [f"id{n}" for n in range(5)]
     assert topic.bodies == [("alerts", alert(n).to_bytes()) for n in range(5)]
+    assert warehouse.outbox_depth() == {}
 
 
 async def test_a_failure_is_tried_again_in_order(warehouse: Warehouse) -> None:
