@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import orjson
@@ -19,6 +19,7 @@ import orjson
 from drift.alerts.state import Overlay
 from drift.alerts.watch import Heartbeat, Watch
 from drift.detectors import build_banks
+from drift.epochs import EPOCHS_KIND, EpochBook
 from drift.known import SEGMENT_KIND, KnownSegments
 from drift.protocol import Detection, DetectorBank, Observations
 from drift.segments import OTHER
@@ -79,6 +80,7 @@ class Monitor:
         other = OTHER if partition_count == 1 else f"{OTHER}@{partition}"
         self._known = KnownSegments(limit, 2 * limit + len(self._rules), other)
         self._traffic = Traffic(settings.false_alarms_per_day / partition_count, len(self._banks))
+        self._epochs = EpochBook()
         self._watches: dict[int, list[Watch]] = {}
         self._watched = np.zeros(16, dtype=np.bool_)
         self._looked_at = 0
@@ -164,6 +166,7 @@ class Monitor:
                     rows.append(StateRow(f"{RULE_KIND}{watch.rule.name}", key, watch.encode()))
                     watch.changed = False
         self._touched.clear()
+        rows.extend(self._epochs.dirty())
         for bank in self._banks:
             rows.extend(bank.dirty())
         return sorted(rows, key=lambda row: (row.kind, row.key))
@@ -174,6 +177,8 @@ class Monitor:
             self._changed = False
         elif row.kind == TRAFFIC_KIND:
             self._traffic.decode(orjson.loads(row.state))
+        elif row.kind == EPOCHS_KIND:
+            self._epochs.load(row)
         elif row.kind.startswith(RULE_KIND):
             number = self._known.table.number(row.key)
             for watch in self._watches.get(-1 if number is None else number, ()):
@@ -223,7 +228,8 @@ class Monitor:
             dropped.update(bank.dropped - self._reported[order])
             self._reported[order] = bank.dropped.copy()
         found.sort(key=lambda item: item[:2])
-        return [_event(detection, seen) for _, _, detection in found]
+        told = (self._epochs.tell(detection, seen, dropped) for _, _, detection in found)
+        return [event for event in told if event is not None]
 
     def _note_lag(self, now: float, caught_up: bool) -> None:
         before = self._behind_since, self._stale
@@ -233,22 +239,3 @@ class Monitor:
             since = now if self._behind_since is None else min(self._behind_since, now)
             self._behind_since, self._stale = since, self._stale or now - since >= self._settings.stale_after_s
         self._changed |= before != (self._behind_since, self._stale)
-
-
-def _event(detection: Detection, seen: Observations) -> DriftEvent:
-    index = detection.index
-    return DriftEvent(
-        segment=seen.segments[seen.segment[index]],
-        detector=detection.detector,
-        kind=detection.kind,
-        detected_at=datetime.fromtimestamp(seen.time[index], UTC),
-        changed_at=detection.changed_at,
-        before=detection.before,
-        after=detection.after,
-        statistic=detection.statistic,
-        threshold=detection.threshold,
-        observations=detection.observations,
-        trace_id=seen.trace_id(index),
-        explanation=detection.explanation,
-        details=detection.details,
-    )

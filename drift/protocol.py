@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from drift.table import SegmentTable
+from schemas.drift_event import DriftKind
 from schemas.state_row import StateRow
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Detection:
 
     index: int
     detector: str
-    kind: Literal["score", "embedding", "category"] = "score"
+    kind: DriftKind = "score"
     changed_at: datetime | None = None
     earliest: datetime | None = None
     latest: datetime | None = None

@@ -125,6 +125,20 @@ def _drift_row(database: Database, event: DriftEvent) -> Row:
         event.trace_id,
         clean(event.explanation),
         json_text(event.details),
+        event.change,
+        database.time(event.changed_earliest),
+        database.time(event.changed_latest),
+        event.before_low,
+        event.before_high,
+        event.after_low,
+        event.after_high,
+        event.observations_after,
+        event.epoch,
+        event.revision,
+        event.revises,
+        text(event.subject),
+        json_text([change.model_dump() for change in event.labels_changed]) if event.labels_changed else None,
+        None if event.cause is None else json_text(event.cause),
     )
 
 

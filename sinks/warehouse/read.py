@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    RowMapping,
     Select,
     Table,
     case,
@@ -101,13 +102,7 @@ class Reads(Part):
             query = query.where(drift_events.c.evaluator == evaluator)
         with self.database.read() as connection:
             rows = connection.execute(_paged(query, drift_events.c.seq, after, limit)).mappings()
-            return [
-                Numbered(
-                    row["seq"],
-                    DriftEvent.model_validate({**row, "segment": Segment(**{name: row[name] for name in _SEGMENT})}),
-                )
-                for row in rows
-            ]
+            return [Numbered(row["seq"], _drift_event(row)) for row in rows]
 
     def score_summary(self, *, since: datetime | None = None) -> list[ScoreSummary]:
         """The current scores of each evaluator in figures, by name."""
@@ -153,6 +148,11 @@ def _count(database: Database, connection: Connection, of: Table) -> int:
 
 def _between(moment: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
     return [*([moment >= since] if since else []), *([moment < until] if until else [])]
+
+
+def _drift_event(row: RowMapping) -> DriftEvent:
+    segment = Segment(**{name: row[name] for name in _SEGMENT})
+    return DriftEvent.model_validate({**row, "segment": segment, "labels_changed": row["labels_changed"] or ()})
 
 
 def _paged(query: Select[Any], seq: ColumnElement[int], after: int | None, limit: int | None) -> Select[Any]:

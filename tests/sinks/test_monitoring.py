@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from schemas.alert import Alert, LabelChange
+from schemas.cause import Cause, Effect
 from schemas.drift_event import DriftEvent
 from schemas.errors import Fenced
 from schemas.measurement import Segment
@@ -29,9 +30,29 @@ def drift_event(observations: int = 100) -> DriftEvent:
         segment=SEGMENT,
         detector="adwin",
         detected_at=T0,
+        change="recurring",
+        changed_at=T0,
+        changed_earliest=T0 - timedelta(minutes=3),
+        changed_latest=T0 + timedelta(minutes=1),
         before=0.9,
+        before_low=0.88,
+        before_high=0.92,
         after=0.5,
+        after_low=0.4,
+        after_high=0.6,
         observations=observations,
+        observations_after=20,
+        epoch=4,
+        revision=1,
+        revises="an-event",
+        subject="refused",
+        labels_changed=(LabelChange(label="model", before="a", after="b"),),
+        cause=Cause(
+            verdict="app",
+            factor="model",
+            explanation="model a gave way to b",
+            effects=(Effect(factor="model", kind="app", composition=-0.4, within=0.0, low=-0.5, high=-0.3),),
+        ),
         details={"n": 1},
     )
 
