@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 KAFKA_SCRIPT = ROOT.parent / "shared" / "kafka" / "kafka"
 KAFKA_VARIABLE = "EVALSTREAM_TEST_KAFKA"
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 90
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,7 +111,7 @@ class ApacheKafkaProcess:
         self._run("stop")
 
     def _run(self, command: str, *arguments: str) -> None:
-        subprocess.run([KAFKA_SCRIPT, command, self.folder, *arguments], check=True, timeout=60, capture_output=True)
+        subprocess.run([KAFKA_SCRIPT, command, self.folder, *arguments], check=True, timeout=180, capture_output=True)
 
 
 class ForeignBroker:

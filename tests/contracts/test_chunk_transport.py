@@ -20,7 +20,7 @@ from tests.brokers import RunningBroker
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = 4
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 class Workers:

@@ -19,7 +19,7 @@ from tests.brokers import ROOT, free_port
 OTELCOL_VARIABLE = "EVALSTREAM_TEST_OTELCOL"
 SETTINGS = ROOT / "docker" / "otelcol.yaml"
 UNPARTITIONED = "exporters: {kafka: {partition_traces_by_id: false}}\n"
-START_S, STOP_S = 20.0, 15.0
+START_S, STOP_S = 90.0, 30.0
 
 Encoding = Literal["otlp_proto", "otlp_json"]
 

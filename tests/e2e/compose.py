@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 from tests.brokers import KAFKA_SCRIPT, ROOT, free_port
 from tests.e2e.collector import Collector
 
-HEALTHY_S = 60.0
+HEALTHY_S = 240.0
 LOOK_EVERY_S = 1.5  # each look starts a process
 STOP_S = 30.0
 PORTS = ("9092", "9093", "19092")
@@ -74,7 +74,7 @@ class Compose:
             command = ["sh", "-c", command[1]]
         elif command[0] == "CMD":
             command = command[1:]
-        return self._call(service, command, timeout=30).returncode == 0
+        return self._call(service, command, timeout=120).returncode == 0
 
     def kill(self, service: str) -> None:
         process = self._processes.pop(service)
@@ -94,7 +94,7 @@ class Compose:
                 process.kill()
                 process.wait()
         if "kafka" in self._started:
-            subprocess.run([KAFKA_SCRIPT, "stop", self._folder / "kafka"], check=False, timeout=60, capture_output=True)
+            subprocess.run([KAFKA_SCRIPT, "stop", self._folder / "kafka"], check=False, timeout=180, capture_output=True)
 
     def logs(self) -> str:
         return "\n".join(f"== {p.name}\n{p.read_text()[-3000:]}" for p in sorted(self._folder.glob("*.log")))
@@ -130,7 +130,7 @@ class Compose:
         extra = "\n".join(f"{name}={value}" for name, value in properties.items())
         command = [str(KAFKA_SCRIPT), "start", str(self._folder / "kafka"), self._ports["9092"]]
         done = subprocess.run(
-            command, env={**os.environ, "KAFKA_EXTRA": extra}, capture_output=True, text=True, timeout=60, check=False
+            command, env={**os.environ, "KAFKA_EXTRA": extra}, capture_output=True, text=True, timeout=180, check=False
         )
         assert done.returncode == 0, done.stderr
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.stack import Stack
 
-START_S = 60.0
+START_S = 180.0
 
 
 def address(stack: Stack, component: str) -> str:

@@ -19,8 +19,8 @@ from sinks.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPONENTS = ("assemble", "evaluate", "judge", "monitor")
-START_S = 40.0
-SETTLE_S = 120.0
+START_S = 180.0
+SETTLE_S = 240.0
 FRESH_S = 3.0
 
 CONFIG = """\

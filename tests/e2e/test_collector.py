@@ -34,7 +34,7 @@ def test_collector_to_kafka_to_postgresql(
         model = stack.environment["OPENAI_BASE_URL"]
         address = new_collector(stack, "otlp_json").endpoint
         program = [sys.executable, str(ROOT / "tests" / "e2e" / "agent_program.py"), address, model]
-        done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(program, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stderr
         trace_id = done.stdout.split()[-1]
         wait_for_trace(stack, trace_id)

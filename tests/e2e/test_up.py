@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from tests.brokers import ROOT
 
 CLEAN = ROOT / "examples" / "traces" / "airline.otlp.jsonl.gz"
-START_S, SETTLE_S, STOP_S = 60, 120, 60
+START_S, SETTLE_S, STOP_S = 180, 240, 60
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -51,7 +51,7 @@ class Up:
 
     def run(self, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
         done = subprocess.run(
-            [*command(), *arguments, "--json"], cwd=self.folder, env=self.environment, capture_output=True, timeout=200
+            [*command(), *arguments, "--json"], cwd=self.folder, env=self.environment, capture_output=True, timeout=400
         )
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stderr.decode()}\n{self.logs()}"
         return [json.loads(line) for line in done.stdout.splitlines()]

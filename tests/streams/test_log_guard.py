@@ -22,7 +22,7 @@ from streams.context import Context
 from streams.log_guard import LogGuard
 from tests.brokers import RunningBroker
 
-DEADLINE_S = 40
+DEADLINE_S = 120
 
 
 class Log:

@@ -31,7 +31,7 @@ from schemas.ids import Hasher
 from schemas.otlp import decode
 from tests.brokers import ROOT, DevBrokerProcess, free_port
 
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 90
 JSON_HEADERS = {"Content-Type": "application/json"}
 PROTO_HEADERS = {"Content-Type": "application/x-protobuf"}
 

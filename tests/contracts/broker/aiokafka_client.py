@@ -16,7 +16,7 @@ from aiokafka.structs import OffsetAndMetadata
 from tests.contracts.broker.client import Record, Refused
 
 MAX_RECORD_BYTES = 16 << 20
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 UNKNOWN_MEMBER = 25
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-PATIENCE_S = 25
+PATIENCE_S = 60
 PAUSE_S = 0.1
 
 

@@ -29,7 +29,7 @@ from confluent_kafka.admin import (
 from tests.contracts.broker.client import Record, Refused
 
 MAX_RECORD_BYTES = 16 << 20
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 
 
 def in_thread(method: Callable) -> Callable:
