@@ -1,0 +1,180 @@
+"""Two kinds of segments, pass/fail and graded: what is kept of each, and what its bets pay for a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift.conformal import randomiser, ranks, scale
+from drift.conformal.bets import ODDS, graded_bets, graded_table
+from drift.conformal.grouping import Groups, Rounds
+from drift.localise.focus import HULL_FIELDS
+
+GRADED_BINS = 64
+OUTSIDE_MIN, OUTSIDE_MOST, OUTSIDE_SHARE = 32, 255, 20
+"""A scale is outgrown when at least 32 observations of an epoch, and one in 20, lie beyond its ends."""
+_FIELDS: list[Any] = [
+    ("seed", np.uint64),
+    ("seen", np.uint32),  # observations ever, modulo 2^32: the randomiser's counter
+    ("n", np.uint32),  # observations since the epoch began, and their sum
+    ("s", np.uint32),
+    ("due", np.uint32),  # n at which the latest change is to be measured again
+    *HULL_FIELDS,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Observations in the groups' sorted order; `histograms` sorts those once more, by segment and calendar cell."""
+
+    groups: Groups
+    rounds: Rounds
+    histograms: Groups
+    row: NDArray[np.int64]
+    fine: NDArray[np.int64]
+
+    def by_rounds(self, values: NDArray[Any]) -> NDArray[Any]:
+        """From the order of the histograms to that of the rounds."""
+        back = np.empty_like(self.histograms.order)
+        back[self.histograms.order] = np.arange(len(back))
+        return values[back[self.rounds.order]]
+
+
+class PassFail:
+    """Verdicts, as 0 and 1. All that their ranks can say is said by the verdict itself: no randomiser."""
+
+    bins = 2
+    counts_type = np.uint32
+    says = tuple("passes less often" if odds < 1 else "passes more often" for odds in ODDS)
+
+    def __init__(self) -> None:
+        self._odds = np.array(ODDS)
+
+    def places(
+        self, store: NDArray[np.void], row: NDArray[np.int64], value: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        return value.astype(np.int64), np.zeros(len(value), dtype=np.bool_)
+
+    def bin(self, fine: NDArray[np.int64]) -> NDArray[np.int64]:
+        return fine
+
+    def pay(self, batch: Batch, counts: NDArray[Any], store: NDArray[np.void]) -> NDArray[np.float32]:
+        """odds^y over its mean among all verdicts so far, this one included: 1 on average, whatever their counts.
+
+        Parameters
+        ----------
+        counts : of each of `batch.histograms` before the batch. int[h, 2]
+        """
+        histograms = batch.histograms
+        passed = batch.fine[histograms.order]
+        ones = histograms.sums(passed) + counts[histograms.of, 1]
+        total = histograms.rank + 1 + counts.sum(axis=1)[histograms.of]
+        paid = np.where(passed[:, None] == 1, self._odds, 1.0) * total[:, None]
+        paid /= (total - ones)[:, None] + self._odds * ones[:, None]
+        return batch.by_rounds(paid.astype(np.float32))
+
+    def outgrown(
+        self, store: NDArray[np.void], groups: Groups, outside: NDArray[np.bool_], t: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], None]:
+        return outside, None
+
+    def grow(self, store: NDArray[np.void], row: int, counts: NDArray[np.int64], value: float) -> None:
+        raise AssertionError("verdicts have no scale")
+
+    def forget(self, store: NDArray[np.void], row: int) -> None:
+        return None
+
+    def variance(self, counts: NDArray[np.int64]) -> None:
+        return None
+
+    def level(self, element: np.void, mean: float) -> float:
+        return mean
+
+
+class Graded:
+    """Numbers, placed on their segment's scale."""
+
+    bins = GRADED_BINS
+    counts_type = np.uint16
+    says = tuple(bet.says for bet in graded_bets())
+
+    def __init__(self) -> None:
+        self._table = graded_table()
+
+    def places(
+        self, store: NDArray[np.void], row: NDArray[np.int64], value: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Thousandths of the scale, and whether beyond its ends."""
+        return scale.places(store["shape"][row], store["centre"][row], store["spread"][row], value)
+
+    def bin(self, fine: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.minimum(fine * GRADED_BINS // scale.FINE, GRADED_BINS - 1)
+
+    def pay(self, batch: Batch, counts: NDArray[Any], store: NDArray[np.void]) -> NDArray[np.float32]:
+        """What the table of bets says of each observation's randomised rank.
+
+        Parameters
+        ----------
+        counts : of each of `batch.histograms` before the batch. int[h, 64]
+        """
+        histograms, order = batch.histograms, batch.histograms.order
+        ranked = ranks.ranked(histograms, counts, self.bin(batch.fine)[order])
+        row = batch.row[order]
+        ordinal = store["seen"][row].astype(np.uint64) + batch.groups.rank[order].astype(np.uint64)
+        cells = ranks.cells(ranked, randomiser.uniforms(store["seed"][row], ordinal))
+        paid: NDArray[np.float32] = self._table[batch.by_rounds(cells)]
+        return paid
+
+    def outgrown(
+        self, store: NDArray[np.void], groups: Groups, outside: NDArray[np.bool_], t: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64] | None]:
+        """Where a scale has become too small, and how many lay outside so far (None: none more)."""
+        if not outside.any():
+            return outside, None
+        count = store["outside"][groups.keys].astype(np.int64)[groups.of] + groups.sums(outside.astype(np.int64))
+        return outside & (count >= OUTSIDE_MIN) & (count <= OUTSIDE_MOST) & (count * OUTSIDE_SHARE > t), count
+
+    def grow(self, store: NDArray[np.void], row: int, counts: NDArray[np.int64], value: float) -> None:
+        """A scale about what was counted, and `value`, which lay outside."""
+        reached = np.cumsum(counts) * 4 // max(int(counts.sum()), 1)
+        quartiles = [(int(np.argmax(reached >= q)) + 0.5) * scale.FINE / GRADED_BINS for q in (1, 2, 3)]
+        self.set_scale(store, row, scale.outgrown(self.scale(store[row]), quartiles, value))
+
+    def set_scale(self, store: NDArray[np.void], row: int, chosen: scale.Scale) -> None:
+        store["shape"][row], store["centre"][row], store["spread"][row] = chosen
+
+    def scale(self, element: np.void) -> scale.Scale:
+        return scale.Scale(int(element["shape"]), float(element["centre"]), float(element["spread"]))
+
+    def forget(self, store: NDArray[np.void], row: int) -> None:
+        store["outside"][row] = 0
+
+    def variance(self, counts: NDArray[np.int64]) -> float:
+        """Of the places of what was counted, in thousandths squared."""
+        width = scale.FINE / GRADED_BINS
+        middle = (np.arange(GRADED_BINS) + 0.5) * width
+        total = max(int(counts.sum()), 1)
+        mean = float((counts * middle).sum()) / total
+        return float((counts * (middle - mean) ** 2).sum()) / total + width**2 / 12
+
+    def level(self, element: np.void, mean: float) -> float:
+        """The value at a place."""
+        return self.scale(element).value(mean)
+
+
+Kind = PassFail | Graded
+
+
+def row_type(kind: Kind, cells: int) -> np.dtype[np.void]:
+    """One segment, packed: without a calendar 330 bytes for pass/fail and 500 for graded scores."""
+    fields = [
+        *_FIELDS,
+        ("r", np.float32, (len(kind.says),)),
+        ("counts", kind.counts_type, (cells, kind.bins)),
+    ]
+    if isinstance(kind, Graded):
+        fields += [("centre", np.float64), ("spread", np.float64), ("shape", np.uint8), ("outside", np.uint8)]
+    return np.dtype(fields)

@@ -1,0 +1,268 @@
+"""The conformal Shiryaev-Roberts e-detector for scores: have a segment's scores changed, when, and by how much?
+
+The guarantee: if the observations of a segment's epoch are exchangeable, whatever their distribution, the mean number of
+observations to a false alarm is at least the patience c, and a false alarm within N observations has at most the probability N / c.
+See docs/concepts/drift.md for what is proven, what is measured, and what breaks the assumption.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from drift.conformal import randomiser
+from drift.conformal.blocks import Blocks
+from drift.conformal.calendar import Calendar, calendar_cells, calendar_size
+from drift.conformal.layout import Graded, PassFail
+from drift.conformal.scale import Scale, Shape, chosen_scale
+from drift.conformal.track import Columns, Event, Track
+from drift.detectors.conformal_state import decoded, encoded
+from drift.detectors.rows import NO_ROOM, SegmentRows
+from drift.localise.change import Change, settled
+from drift.localise.report import Past, Reading, back_at, ended, moment, moved
+from drift.protocol import SCORED, Detection, Observations
+from schemas.settings import Section
+from schemas.state_row import StateRow
+
+FIRST_VALUES = 20
+"""How many values of a segment choose its scale; they are not ranked."""
+PAST_KEPT = 8
+LATEST_TIME = 2**32 - 1
+WAITING, PASS_FAIL, GRADED = 0, 1, 2
+
+
+class ConformalOptions(Section):
+    """Options of `conformal`."""
+
+    patience: float | None = Field(
+        None, ge=100, description="Mean observations to a false alarm; default: from `monitor.false_alarms_per_day`."
+    )
+    read: Literal["auto", "verdict", "value"] = Field(
+        "auto", description="auto: the verdict, where it says as much as the value."
+    )
+    scale: Shape = Field("auto", description="Of values: [0, 1], positive, or any; auto: by the first 20 of a segment.")
+    block: int = Field(
+        1, ge=1, le=100, description="Look at means of so many traces, where traces resemble those before."
+    )
+    calendar: Calendar | None = Field(
+        None,
+        description="Compare with the same hour of the day or week only; a day or week passes before it finds anything.",
+    )
+    settle: int = Field(200, ge=10, le=10_000, description="A change is measured again after so many observations.")
+    max_segments: int | None = Field(None, ge=1, description="Further segments are not watched, and counted.")
+
+
+class Followed(NamedTuple):
+    """A change that is to be measured again: sums at the alarm, of the epoch that then began."""
+
+    change: Change
+    n: int
+    s: int
+    observations: int
+    statistic: float
+    patience: float
+    bet: int
+
+
+class ConformalBank:
+    """Conformal e-detectors for every segment, in arrays."""
+
+    def __init__(self, kind: str, options: ConformalOptions, evaluators: Collection[str] | None = None) -> None:
+        self.kind = kind
+        self.dropped: Counter[str] = Counter()
+        self.options = options
+        self.rows = SegmentRows(evaluators, options.max_segments)
+        cells = calendar_size(options.calendar)
+        self.graded_kind = Graded()
+        self.tracks = {PASS_FAIL: Track(PassFail(), cells), GRADED: Track(self.graded_kind, cells)}
+        self.owners: dict[int, list[int]] = {PASS_FAIL: [], GRADED: []}
+        self.track_of = np.zeros(16, dtype=np.int8)
+        self.place = np.zeros(16, dtype=np.int64)
+        self.reads_verdict = np.zeros(16, dtype=np.bool_)
+        self.waiting: dict[int, tuple[array[float], array[int]]] = {}
+        self.followed: dict[int, Followed] = {}
+        self.past: dict[int, list[Past]] = {}
+        self.blocks = Blocks(options.block) if options.block > 1 else None
+        self._dirty = np.zeros(16, dtype=np.bool_)
+
+    def update(self, observations: Observations) -> list[Detection]:
+        rows = self.rows.of(observations, (observations.outcome == SCORED) & self._usable(observations)).astype(
+            np.int64
+        )
+        self.dropped["detector_segments"] += int(np.count_nonzero(rows == NO_ROOM))
+        self.reserve(len(self.rows))
+        index = np.flatnonzero(rows >= 0)
+        self._dirty[rows[index]] = True
+        index = index[self._past_waiting(observations, index, rows)]
+        rows = rows[index]
+        verdicts = self.reads_verdict[rows]
+        value = np.where(verdicts, observations.passed[index], observations.value[index])
+        known = np.isfinite(value) & (value >= np.where(verdicts, 0, -np.inf))
+        self.dropped["detector_value"] += int(np.count_nonzero(~known))
+        index, rows, value = index[known], rows[known], value[known]
+        patience = observations.patience[index]
+        if self.options.patience is not None:
+            patience = np.full(len(index), self.options.patience)
+        if self.blocks is not None:
+            done, value = self.blocks.close(rows, value)
+            index, rows, patience = index[done], rows[done], patience[done] / self.options.block
+        time = np.clip(observations.time[index], 0, LATEST_TIME).astype(np.int64)
+        found: list[Detection] = []
+        for which, track in self.tracks.items():
+            own = np.flatnonzero(self.track_of[rows] == which)
+            if len(own):
+                cell = calendar_cells(self.options.calendar, time[own])
+                columns = Columns(index[own], self.place[rows[own]], value[own], time[own], cell, patience[own])
+                for event in track.feed(columns):
+                    found += self._acted(which, track, event)
+        return sorted(found, key=lambda detection: detection.index)
+
+    def dirty(self) -> list[StateRow]:
+        keys = self.rows.table.keys
+        changed = sorted(np.flatnonzero(self._dirty).tolist(), key=keys.__getitem__)
+        self._dirty[:] = False
+        return [StateRow(self.kind, keys[row], encoded(self, row)) for row in changed]
+
+    def load(self, rows: Sequence[StateRow]) -> None:
+        for stored in rows:
+            if stored.kind == self.kind:
+                row = self.rows.table.add(stored.key)
+                self.reserve(row + 1)
+                if not decoded(self, row, stored.state):
+                    self.dropped["detector_state"] += 1
+                self._dirty[row] = False
+
+    def reserve(self, rows: int) -> None:
+        """Make room for so many rows."""
+        while rows > len(self.track_of):
+            for name in ("track_of", "place", "reads_verdict", "_dirty"):
+                values = getattr(self, name)
+                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
+
+    def start(self, row: int, which: int, verdicts: bool, time: int, chosen: Scale | None) -> None:
+        """A segment leaves the waiting room."""
+        track = self.tracks[which]
+        self.track_of[row], self.reads_verdict[row] = which, verdicts
+        self.place[row] = track.add(randomiser.seed(self.rows.table.keys[row]), time)
+        self.owners[which].append(row)
+        if chosen is not None:
+            self.graded_kind.set_scale(track.store, int(self.place[row]), chosen)
+
+    def _usable(self, observations: Observations) -> NDArray[np.bool_]:
+        return (observations.passed >= 0) | np.isfinite(observations.value)
+
+    def _past_waiting(
+        self, observations: Observations, index: NDArray[np.intp], rows: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Which of the observations are of segments whose scale is known by then; the others help to choose it."""
+        ready = self.track_of[rows[index]] != WAITING
+        for at in np.flatnonzero(~ready).tolist():
+            row, i = int(rows[index[at]]), int(index[at])
+            ready[at] = self.track_of[row] != WAITING
+            if not ready[at]:
+                self._wait(row, float(observations.value[i]), int(observations.passed[i]), float(observations.time[i]))
+        return ready
+
+    def _wait(self, row: int, value: float, passed: int, time: float) -> None:
+        values, verdicts = self.waiting.setdefault(row, (array("d"), array("b")))
+        values.append(value)
+        verdicts.append(passed)
+        if len(values) < FIRST_VALUES:
+            return
+        del self.waiting[row]
+        numbers = [v for v in values if np.isfinite(v)]
+        as_good = sum(p >= 0 and (not np.isfinite(v) or v == p) for v, p in zip(values, verdicts, strict=True))
+        verdict = self.options.read == "verdict" or (self.options.read == "auto" and 2 * as_good > len(values))
+        at = int(min(max(time, 0), LATEST_TIME))
+        if verdict and self.blocks is None:
+            self.start(row, PASS_FAIL, True, at, None)
+        elif verdict or not numbers:
+            self.start(row, GRADED, verdict, at, chosen_scale([0.0, 1.0]))
+        else:
+            self.start(row, GRADED, False, at, chosen_scale(numbers, self.options.scale))
+
+    def _acted(self, which: int, track: Track, event: Event) -> list[Detection]:
+        row = self.owners[which][event.row]
+        if event.what == "outgrown":
+            self.dropped["detector_scale"] += 1
+            self.followed.pop(row, None)
+            return []
+        if event.what == "due":
+            return self._settled(row, track, event)
+        observations = int(track.store["n"][event.row])
+        change = track.change(event.row, event.time)
+        self.followed.pop(row, None)
+        if change is None:  # no level moved: a tail or the spread did, or all within three observations
+            track.begin(event.row, event.time)
+            return [self._detection(row, track, event, None, observations)]
+        track.begin_at(event.row, change, max(1, self.options.settle // self.options.block))
+        element = track.store[event.row]
+        self.followed[row] = Followed(
+            change, int(element["n"]), int(element["s"]), observations, event.statistic, event.patience, event.bet
+        )
+        found = self._detection(row, track, event, change, observations)
+        self.past[row] = [*self.past.get(row, []), ended(change.before, change)][-PAST_KEPT:]
+        return [found]
+
+    def _settled(self, row: int, track: Track, event: Event) -> list[Detection]:
+        """The change once more, its level after by what came after the alarm: that was not chosen by it."""
+        if row not in self.followed:
+            return []
+        of = self.followed.pop(row)
+        element = track.store[event.row]
+        n, s = int(element["n"]), int(element["s"])
+        variance = self.tracks[int(self.track_of[row])].kind.variance(track.counts(event.row).sum(axis=0))
+        change = settled(of.change, n - of.n, s - of.s, variance)._replace(n=of.change.t + n)
+        again = event._replace(statistic=of.statistic, patience=of.patience, bet=of.bet)
+        return [self._detection(row, track, again, change, of.observations, revision=1)]
+
+    def _detection(
+        self, row: int, track: Track, event: Event, change: Change | None, observations: int, revision: int = 0
+    ) -> Detection:
+        evaluator = self.rows.table[row].evaluator
+        block = self.options.block
+        what = f"pass rate of {evaluator}" if self.reads_verdict[row] else evaluator
+        says = track.kind.says[event.bet]
+        details: dict[str, Any] = {"bet": says, "block": block, "calendar": self.options.calendar}
+        common: dict[str, Any] = {
+            "index": event.position,
+            "detector": self.kind,
+            "statistic": event.statistic,
+            "threshold": event.patience,
+            "observations": observations * block,
+            "revision": revision,
+        }
+        if change is None:
+            return Detection(**common, explanation=f"{evaluator}: the values {says}", details=details)
+        before, after = (self._reading(track, event.row, level) for level in (change.before, change.after))
+        text = moved(what, change._replace(n=change.n * block, t=change.t * block), before, after)
+        earlier = self.past.get(row, [])[: -1 if revision else None]
+        back = back_at(change, earlier)
+        if back is not None:
+            text += f"; back at the level before {moment(back.until):%Y-%m-%d %H:%M} UTC"
+            details["back_at_level_before"] = moment(back.until).isoformat()
+        if not self.reads_verdict[row] and "moved" not in says:
+            text += f"; the values {says}"
+        return Detection(
+            **common,
+            changed_at=moment(change.at),
+            earliest=moment(change.at_low),
+            latest=moment(change.at_high),
+            before=before.level,
+            before_interval=before.interval,
+            after=after.level,
+            after_interval=after.interval,
+            observations_after=(change.n - change.t) * block,
+            explanation=text,
+            details=details,
+        )
+
+    def _reading(self, track: Track, place: int, level: Any) -> Reading:
+        element = track.store[place]
+        return Reading(*(track.kind.level(element, value) for value in level))
