@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from drift.detectors.adwin import AdwinBank, AdwinOptions
+from drift.detectors.conformal import ConformalBank, ConformalOptions
 from drift.detectors.embedding_shift import EmbeddingShiftBank, EmbeddingShiftOptions
 from drift.protocol import DetectorBank
 from schemas.errors import ConfigError
@@ -29,6 +30,7 @@ class DetectorType(NamedTuple):
 
 DETECTORS: tuple[DetectorType, ...] = (
     DetectorType("adwin", AdwinOptions, AdwinBank),
+    DetectorType("conformal", ConformalOptions, ConformalBank),
     DetectorType("embedding_shift", EmbeddingShiftOptions, EmbeddingShiftBank),
 )
 

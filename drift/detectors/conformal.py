@@ -25,15 +25,15 @@ from drift.conformal.track import Columns, Event, Track
 from drift.detectors.conformal_state import decoded, encoded
 from drift.detectors.rows import NO_ROOM, SegmentRows
 from drift.localise.change import Change, settled
-from drift.localise.report import Past, Reading, back_at, ended, moment, moved
+from drift.localise.report import Reading, moment, moved
 from drift.protocol import SCORED, Detection, Observations
 from schemas.settings import Section
 from schemas.state_row import StateRow
 
 FIRST_VALUES = 20
 """How many values of a segment choose its scale; they are not ranked."""
-PAST_KEPT = 8
 LATEST_TIME = 2**32 - 1
+LARGEST_VALUE = 1e15
 WAITING, PASS_FAIL, GRADED = 0, 1, 2
 
 
@@ -87,22 +87,21 @@ class ConformalBank:
         self.reads_verdict = np.zeros(16, dtype=np.bool_)
         self.waiting: dict[int, tuple[array[float], array[int]]] = {}
         self.followed: dict[int, Followed] = {}
-        self.past: dict[int, list[Past]] = {}
         self.blocks = Blocks(options.block) if options.block > 1 else None
         self._dirty = np.zeros(16, dtype=np.bool_)
 
     def update(self, observations: Observations) -> list[Detection]:
-        rows = self.rows.of(observations, (observations.outcome == SCORED) & self._usable(observations)).astype(
-            np.int64
-        )
+        values = np.where(np.abs(observations.value) <= LARGEST_VALUE, observations.value, np.nan)
+        usable = (observations.passed >= 0) | np.isfinite(values)
+        rows = self.rows.of(observations, (observations.outcome == SCORED) & usable).astype(np.int64)
         self.dropped["detector_segments"] += int(np.count_nonzero(rows == NO_ROOM))
         self.reserve(len(self.rows))
         index = np.flatnonzero(rows >= 0)
         self._dirty[rows[index]] = True
-        index = index[self._past_waiting(observations, index, rows)]
+        index = index[self._past_waiting(observations, values, index, rows)]
         rows = rows[index]
         verdicts = self.reads_verdict[rows]
-        value = np.where(verdicts, observations.passed[index], observations.value[index])
+        value = np.where(verdicts, observations.passed[index], values[index])
         known = np.isfinite(value) & (value >= np.where(verdicts, 0, -np.inf))
         self.dropped["detector_value"] += int(np.count_nonzero(~known))
         index, rows, value = index[known], rows[known], value[known]
@@ -154,11 +153,12 @@ class ConformalBank:
         if chosen is not None:
             self.graded_kind.set_scale(track.store, int(self.place[row]), chosen)
 
-    def _usable(self, observations: Observations) -> NDArray[np.bool_]:
-        return (observations.passed >= 0) | np.isfinite(observations.value)
-
     def _past_waiting(
-        self, observations: Observations, index: NDArray[np.intp], rows: NDArray[np.int64]
+        self,
+        observations: Observations,
+        values: NDArray[np.float64],
+        index: NDArray[np.intp],
+        rows: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
         """Which of the observations are of segments whose scale is known by then; the others help to choose it."""
         ready = self.track_of[rows[index]] != WAITING
@@ -166,7 +166,7 @@ class ConformalBank:
             row, i = int(rows[index[at]]), int(index[at])
             ready[at] = self.track_of[row] != WAITING
             if not ready[at]:
-                self._wait(row, float(observations.value[i]), int(observations.passed[i]), float(observations.time[i]))
+                self._wait(row, float(values[i]), int(observations.passed[i]), float(observations.time[i]))
         return ready
 
     def _wait(self, row: int, value: float, passed: int, time: float) -> None:
@@ -206,9 +206,7 @@ class ConformalBank:
         self.followed[row] = Followed(
             change, int(element["n"]), int(element["s"]), observations, event.statistic, event.patience, event.bet
         )
-        found = self._detection(row, track, event, change, observations)
-        self.past[row] = [*self.past.get(row, []), ended(change.before, change)][-PAST_KEPT:]
-        return [found]
+        return [self._detection(row, track, event, change, observations)]
 
     def _settled(self, row: int, track: Track, event: Event) -> list[Detection]:
         """The change once more, its level after by what came after the alarm: that was not chosen by it."""
@@ -242,11 +240,6 @@ class ConformalBank:
             return Detection(**common, explanation=f"{evaluator}: the values {says}", details=details)
         before, after = (self._reading(track, event.row, level) for level in (change.before, change.after))
         text = moved(what, change._replace(n=change.n * block, t=change.t * block), before, after)
-        earlier = self.past.get(row, [])[: -1 if revision else None]
-        back = back_at(change, earlier)
-        if back is not None:
-            text += f"; back at the level before {moment(back.until):%Y-%m-%d %H:%M} UTC"
-            details["back_at_level_before"] = moment(back.until).isoformat()
         if not self.reads_verdict[row] and "moved" not in says:
             text += f"; the values {says}"
         return Detection(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from drift.localise import focus
 from drift.localise.change import Change, Level
-from drift.localise.report import Past
 
 if TYPE_CHECKING:
     from drift.detectors.conformal import ConformalBank
@@ -28,6 +28,7 @@ def encoded(bank: ConformalBank, row: int) -> bytes:
     if which:
         track = bank.tracks[which]
         element = track.store[place].copy()
+        focus.tidy(element)
         if place in track.more:  # where the split between the two lies depends on how the stream was cut
             counts = track.counts(place)
             element["counts"] = counts & 0x7FFF
@@ -36,8 +37,6 @@ def encoded(bank: ConformalBank, row: int) -> bytes:
     if row in bank.followed:
         change, *rest = bank.followed[row]
         head["followed"] = [[*change[:8], list(change.before), list(change.after), change.gain], *rest]
-    if row in bank.past:
-        head["past"] = [list(past) for past in bank.past[row]]
     if bank.blocks is not None:
         head["block"] = bank.blocks.open[row, : bank.blocks.filled[row]].tolist()
     return orjson.dumps(head) + b"\n" + body
@@ -48,8 +47,8 @@ def decoded(bank: ConformalBank, row: int, data: bytes) -> bool:
     from drift.detectors.conformal import Followed
 
     bank.track_of[row] = 0
-    for notes in (bank.waiting, bank.followed, bank.past):
-        notes.pop(row, None)  # type: ignore[attr-defined]
+    bank.waiting.pop(row, None)
+    bank.followed.pop(row, None)
     line, _, body = data.partition(b"\n")
     try:
         head = orjson.loads(line)
@@ -72,8 +71,6 @@ def decoded(bank: ConformalBank, row: int, data: bytes) -> bool:
         (*moments, before, after, gain), *rest = head["followed"]
         made: list[Any] = [*moments, Level(*before), Level(*after), gain]
         bank.followed[row] = Followed(Change(*made), *rest)
-    if "past" in head:
-        bank.past[row] = [Past(*past) for past in head["past"]]
     if bank.blocks is not None:
         bank.blocks.reserve(row)
         bank.blocks.filled[row] = len(head["block"])

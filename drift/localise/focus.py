@@ -67,11 +67,11 @@ def push(
     place = slope.argmax(axis=2) + 1
     full = place == CORNERS
     if full.any():
-        which, side = np.nonzero(full)
+        which, of = np.nonzero(full)
         for field in _POINT:
-            moved = store[field][rows[which], side]
+            moved = store[field][rows[which], of]
             moved[:, 1:-1] = moved[:, 2:]
-            store[field][rows[which], side] = moved
+            store[field][rows[which], of] = moved
         place[full] -= 1
     point = [column.astype(np.uint32) for column in (t, s, at)]
     for side in (RISE, FALL):
@@ -104,6 +104,13 @@ def corners(element: np.void, side: int) -> Corners:
     """The hull of one segment."""
     size = int(element["hull_size"][side])
     return Corners(*(element[field][side, :size].astype(np.int64) for field in _POINT))
+
+
+def tidy(element: np.void) -> None:
+    """Clear what popped corners left behind, so that equal hulls are equal bytes."""
+    for side in (RISE, FALL):
+        for field in _POINT:
+            element[field][side, int(element["hull_size"][side]) :] = 0
 
 
 def begin_at(store: NDArray[np.void], row: int, t: int, s: int, at: int) -> None:

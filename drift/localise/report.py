@@ -5,10 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from drift.localise.change import Change, Level
-
-NEAR = 1 / 3
-"""A level is back where it was when it is three times as close to it as to where it came from."""
+from drift.localise.change import Change
 
 
 class Reading(NamedTuple):
@@ -24,15 +21,6 @@ class Reading(NamedTuple):
     @property
     def interval(self) -> tuple[float, float]:
         return self.low, self.high
-
-
-class Past(NamedTuple):
-    """The level of an earlier epoch, in thousandths, and when the epoch ended (Unix s)."""
-
-    mean: float
-    low: float
-    high: float
-    until: int
 
 
 def moved(what: str, change: Change, before: Reading, after: Reading) -> str:
@@ -52,20 +40,6 @@ def when(change: Change) -> str:
         return f"around {at:%Y-%m-%d %H:%M} UTC ± {_duration(half)}"
     until = f"{late:%H:%M}" if late.date() == early.date() else f"{late:%Y-%m-%d %H:%M}"
     return f"around {at:%Y-%m-%d %H:%M} UTC (between {early:%Y-%m-%d %H:%M} and {until})"
-
-
-def back_at(change: Change, past: list[Past]) -> Past | None:
-    """The latest of earlier epochs, the one just ended not among them, whose level the change returned to."""
-    step = abs(change.after.mean - change.before.mean)
-    for epoch in reversed(past):
-        near = abs(change.after.mean - epoch.mean) <= step * NEAR
-        if near and epoch.low <= change.after.high and change.after.low <= epoch.high:
-            return epoch
-    return None
-
-
-def ended(level: Level, change: Change) -> Past:
-    return Past(level.mean, level.low, level.high, int(change.at))
 
 
 def moment(time: float) -> datetime:

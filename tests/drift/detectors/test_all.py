@@ -44,6 +44,10 @@ CASES = {
         DetectorSettings(type="adwin"),
         interleaved(verdicts([(400, 0.95), (300, 0.5)], 1), drifting_values(2), verdicts([(700, 0.9)], 3)),
     ),
+    "conformal": Case(
+        DetectorSettings(type="conformal"),
+        interleaved(verdicts([(400, 0.95), (300, 0.5)], 1), drifting_values(2), verdicts([(700, 0.9)], 3)),
+    ),
     "embedding_shift": Case(
         DetectorSettings(type="embedding_shift", options=SHIFT),
         interleaved(vectors([(150, 0.0), (250, 2.5)], seed=1), vectors([(300, 0.0), (100, -3.0)], seed=2)),
