@@ -58,5 +58,5 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
-	$(PIP) install --quiet --editable '.[test,postgres,embeddings]'
+	$(PIP) install --quiet --editable '.[test,postgres,embeddings,plots]'
 	touch $(VENV)/.installed $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,34 @@ def selected(given: Observations, keep: NDArray[np.bool_]) -> Observations:
         vectors={place[row]: given.vectors[row] for row in place},
         patience=given.patience[kept],
     )
+
+
+def joined(parts: Iterable[Observations]) -> Observations:
+    """All rows of all parts, in order."""
+    made = _Columns()
+    for part in parts:
+        for row in part.rows(np.arange(len(part))):
+            if row.vector is not None:
+                made.vectors[len(made.segment)] = row.vector
+            made.segment.append(made.segments.add(part.segments.keys[row.segment]))
+            made.trace.append(made.number(made.traces, row.trace_id))
+            made.outcome.append(row.outcome)
+            made.value.append(row.value)
+            made.passed.append(row.passed)
+            made.time.append(row.time)
+            made.inclusion.append(row.inclusion)
+            made.label.append(-1 if row.label is None else made.number(made.labels, row.label))
+    return made.built()
+
+
+def between(given: Observations, since: datetime | None, until: datetime | None) -> Observations:
+    """The rows from `since` and before `until`."""
+    keep = np.ones(len(given), dtype=np.bool_)
+    if since is not None:
+        keep &= given.time >= since.timestamp()
+    if until is not None:
+        keep &= given.time < until.timestamp()
+    return given if keep.all() else selected(given, keep)
 
 
 class _Columns:

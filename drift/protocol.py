@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from drift.table import SegmentTable
 from schemas.drift_event import DriftKind
@@ -147,4 +147,14 @@ class DetectorBank(Protocol):
 
     def load(self, rows: Sequence[StateRow]) -> None:
         """Take up stored state; replaces what is in memory for those segments."""
+        ...
+
+
+@runtime_checkable
+class Evident(Protocol):
+    """A bank that can show its evidence."""
+
+    def evidence(self, key: str) -> tuple[float, float]:
+        """The present value of the e-process in the segment of this key, and the c that it is held against; (0, inf) for
+        a segment that it does not know."""
         ...

@@ -44,14 +44,15 @@ def read_file(path: Path | str) -> Iterator[FileRecord | InvalidRecord]:
     OSError : the file cannot be opened.
     """
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         try:
             yield from _records(file, path)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             yield InvalidRecord("undecodable", f"{path}: broken gzip: {error}")
 
 
-def _opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> IO[bytes]:
+    """The bytes of a file, unpacked where it is gzipped."""
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
     return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]

@@ -64,7 +64,7 @@ class Explanations(Part):
                 scores.c.project == segment.project,
                 scores.c.environment == segment.environment,
                 scores.c.measured,
-                *(_within(self.database, name, value) for name, value in _dimensions(segment)),
+                *(within(self.database, name, value) for name, value in dimensions_of(segment)),
             )
             .subquery()
         )
@@ -105,7 +105,7 @@ def member(database: Database, column: Any, *path: str) -> SQLColumnExpression[A
     return func.json_extract_path_text(plain, *path)
 
 
-def _dimensions(segment: Segment) -> list[tuple[str, str]]:
+def dimensions_of(segment: Segment) -> list[tuple[str, str]]:
     """The (dimension, value) pairs of a segment, as `drift.segments` wrote them; none for what cannot be looked up."""
     if segment.dimension is None or segment.dimension_value is None or segment.dimension_value.split("@")[0] == OTHER:
         return []
@@ -117,7 +117,7 @@ def _dimensions(segment: Segment) -> list[tuple[str, str]]:
     return list(zip(names, values, strict=True))
 
 
-def _within(database: Database, name: str, value: str) -> ColumnElement[bool]:
+def within(database: Database, name: str, value: str) -> ColumnElement[bool]:
     """The score belongs to this value of a dimension."""
     of_trace = traces.c.trace_id == scores.c.trace_id
     of_span = (spans.c.trace_id == scores.c.trace_id) & spans.c.shown

@@ -21,6 +21,7 @@ from .query import Queries
 from .read import Reads
 from .registry import Registry
 from .schema import Schema
+from .series import Series
 from .sessions import Sessions
 from .store import TraceWrites
 from .why import Explained
@@ -39,6 +40,7 @@ class Warehouse(
     Judging,
     Monitoring,
     Explanations,
+    Series,
     Notifications,
     Components,
     Reads,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli import console, exits, options
-from streams.cli.drift import segment_text
+from streams.cli.drift_table import segment_text
 
 if TYPE_CHECKING:
     from schemas.alert import Alert

@@ -59,12 +59,13 @@ def _common(
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     START: (init, check, up, status),
     SEND: (publish, run, replay, feedback),
-    LOOK: (scores, alerts, drift, why, query),
+    LOOK: (scores, alerts, why, query),
     KEEP: (worker, receiver, version),
 }
 for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(drift, name="drift", rich_help_panel=LOOK)
 app.add_typer(evaluators, name="evaluators", rich_help_panel=START)
 app.add_typer(warehouse, name="warehouse", rich_help_panel=KEEP)
 

@@ -18,9 +18,9 @@ SILENT = {"init", "worker", "receiver"}  # what they print is no data
 def commands() -> Iterator[tuple[str, object]]:
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         below = getattr(command, "commands", None)
-        if below is None:
+        if below is None or getattr(command, "invoke_without_command", False):
             yield name, command
-        else:
+        if below is not None:
             yield from ((f"{name} {sub}", found) for sub, found in below.items())
 
 
