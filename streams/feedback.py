@@ -10,7 +10,7 @@ import structlog
 from schemas.base import Identifier, Published, UtcDatetime
 from schemas.errors import InvalidRecord
 from schemas.ids import plain_digest
-from schemas.score import Score
+from schemas.score import DecisionKey, Score
 from schemas.settings import Topics
 from schemas.source import Source
 from streams.batch import Batch
@@ -42,6 +42,21 @@ class FeedbackRecord(Published):
     author: str | None = None
     time: UtcDatetime | None = None
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether the score is in [0, 1]."""
+        return 0 <= self.score <= 1
+
+    @property
+    def version(self) -> str:
+        """What tells the scores of two people apart."""
+        return f"author:{plain_digest(self.author)[:12]}" if self.author else "human"
+
+    @property
+    def key(self) -> DecisionKey:
+        """Under which it is stored."""
+        return DecisionKey(self.trace_id, self.name, self.version, self.span_id or "", "")
+
     def to_outgoing(self) -> Outgoing:
         """The record for the topic `feedback`."""
         return Outgoing(Topics.FEEDBACK, self.to_bytes(), self.trace_id.encode())
@@ -69,7 +84,7 @@ class Feedback:
         for record in batch.records:
             try:
                 given = FeedbackRecord.from_bytes(record.value or b"")
-                if not 0 <= given.score <= 1:
+                if not given.is_valid:
                     raise InvalidRecord("out_of_range", f"score must be in [0, 1], got {given.score}")
                 scores.append(self._as_score(given, record))
             except Exception as error:  # whatever it is, one record must not stop the stream
@@ -92,7 +107,7 @@ class Feedback:
             project=self._context.settings.project,
             environment=self._context.settings.environment,
             evaluator=given.name,
-            evaluator_version=f"author:{plain_digest(given.author)[:12]}" if given.author else "human",
+            evaluator_version=given.version,
             kind="human",
             status="scored",
             value=given.score,

@@ -1,5 +1,6 @@
 """The SQL warehouse: tables, migrations, and every read and write of the product."""
 
+from .accounts import Gap, MeasuredRow, MonitorAccount, WaitingRequest
 from .records import (
     Claim,
     ComponentState,
@@ -19,7 +20,10 @@ from .warehouse import Warehouse
 __all__ = [
     "Claim",
     "ComponentState",
+    "Gap",
     "Known",
+    "MeasuredRow",
+    "MonitorAccount",
     "Notification",
     "Numbered",
     "OutboxRow",
@@ -28,6 +32,7 @@ __all__ = [
     "ScoreSummary",
     "Stored",
     "TraceDecisions",
+    "WaitingRequest",
     "Warehouse",
     "Why",
 ]

@@ -6,6 +6,7 @@ from typing import Self
 
 from schemas.settings.pipeline import WarehouseSettings
 
+from .accounts import Accounts
 from .attempts import Attempts
 from .components import Components
 from .database import Database
@@ -45,6 +46,7 @@ class Warehouse(
     Components,
     Reads,
     Explained,
+    Accounts,
     Queries,
 ):
     """All of it, one concern a base class. Thread-safe; every method is one transaction and blocks until it is done.

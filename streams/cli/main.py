@@ -24,6 +24,7 @@ from streams.cli.init import init
 from streams.cli.publish import publish
 from streams.cli.query import query
 from streams.cli.receiver import receiver
+from streams.cli.reconcile import reconcile
 from streams.cli.replay import replay
 from streams.cli.run import run
 from streams.cli.scores import scores
@@ -60,7 +61,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     START: (init, check, up, status),
     SEND: (publish, run, replay, feedback),
     LOOK: (scores, alerts, why, query),
-    KEEP: (worker, receiver, version),
+    KEEP: (worker, receiver, reconcile, version),
 }
 for panel, commands in COMMANDS.items():
     for command in commands:

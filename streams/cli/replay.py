@@ -91,20 +91,23 @@ async def _all(
 ) -> dict[str, int]:
     import asyncio
 
-    from streams.replaying import records_between
+    from schemas.settings import Topics
+    from streams.log_range import LogRange
 
     ids: set[str] = set()
     records = unreadable = 0
-    async for batch in records_between(settings.kafka, begin, until):
-        records += len(batch)
-        traces, problems = await asyncio.to_thread(offline.read_records, batch)
-        unreadable += len(problems)
-        for problem in problems:
-            console.fail(str(problem))
-        for trace, decided in await asyncio.to_thread(lambda found: list(offline.evaluate(found)), traces):
-            ids.add(trace.trace_id)
-            summary.add(decided.scores)
-            requests += decided.requests
+    async with LogRange(settings.kafka, [Topics.TRACES], begin, until) as log:
+        async for batch in log.read(Topics.TRACES):
+            records += len(batch)
+            placed = [(f"{record.topic}-{record.partition}@{record.offset}", record.value or b"") for record in batch]
+            traces, problems = await asyncio.to_thread(offline.read_records, placed)
+            unreadable += len(problems)
+            for problem in problems:
+                console.fail(str(problem))
+            for trace, decided in await asyncio.to_thread(lambda found: list(offline.evaluate(found)), traces):
+                ids.add(trace.trace_id)
+                summary.add(decided.scores)
+                requests += decided.requests
     return {"records": records, "traces": len(ids), "unreadable": unreadable}
 
 
