@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 RECORD_OVERHEAD_BYTES = 1024
 
+Decoded = tuple[Any, list[TraceFragment]]
+"""A raw record and what it says."""
+
 
 class Assemble:
     """The component `assemble`."""
@@ -36,8 +39,8 @@ class Assemble:
     def __init__(self, context: Context, progress: Progress) -> None:
         self._context, self._progress = context, progress
         self._dead_letters = DeadLetters(self.name, context)
-        self._poison = PoisonGuard(self.name, context, self._dead_letters)
         settings = context.settings.assemble
+        self._poison = PoisonGuard(self.name, context, self._dead_letters, watch_s=settings.max_commit_lag_s)
         self._gathering = Gathering(
             context,
             progress,
@@ -59,7 +62,8 @@ class Assemble:
         async with self._gathering.lock:
             self._progress.note(batch)
             try:
-                decoded = [one async for part in self._poison.parts(batch) for one in await self._read(part)]
+                decoded: list[Decoded] = []
+                await self._poison.work_on(batch, 0, lambda part: self._read(part, decoded))
                 astray = [record for record, fragments in decoded if _is_astray(batch, record, fragments)]
                 await self._publish_again(batch, astray)
                 await self._gathering.take_up(batch, _parts(decoded, {id(record) for record in astray}))
@@ -91,12 +95,13 @@ class Assemble:
     async def close(self) -> None:
         """Nothing to flush either."""
 
-    async def _read(self, batch: Batch) -> list[tuple[Any, list[TraceFragment]]]:
-        decoded, letters = await asyncio.to_thread(self._decode, batch)
+    async def _read(self, batch: Batch, decoded: list[Decoded]) -> None:
+        """Add the records of a batch, decoded."""
+        found, letters = await asyncio.to_thread(self._decode, batch)
         await self._dead_letters.bury(batch, letters)
-        return decoded
+        decoded += found
 
-    def _decode(self, batch: Batch) -> tuple[list[tuple[Any, list[TraceFragment]]], list[Any]]:
+    def _decode(self, batch: Batch) -> tuple[list[Decoded], list[Any]]:
         decoded, letters = [], []
         for record in batch.records:
             try:
@@ -147,7 +152,7 @@ def _is_astray(batch: Batch, record: Any, fragments: Sequence[TraceFragment]) ->
     return not (len(fragments) == 1 and (record.key or b"").decode("ascii", "replace") == fragments[0].trace_id)
 
 
-def _parts(decoded: Sequence[tuple[Any, list[TraceFragment]]], leave_out: set[int]) -> list[Gathered[TraceFragment]]:
+def _parts(decoded: Sequence[Decoded], leave_out: set[int]) -> list[Gathered[TraceFragment]]:
     return [
         Gathered(fragment.trace_id, fragment, len(record.value), _has_root(fragment), log_time(record), record.offset)
         for record, fragments in decoded

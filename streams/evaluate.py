@@ -87,8 +87,7 @@ class Evaluate:
         self._progress.note(batch)
         try:
             if await self._guard.admits(batch):
-                async for part in self._poison.parts(batch, self._guard.epoch(batch)):
-                    await self._work(part)
+                await self._poison.work_on(batch, self._guard.epoch(batch), self._work)
                 batch.ack()
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
@@ -120,14 +119,15 @@ class Evaluate:
         context, warehouse = self._context, self._context.warehouse
         arrivals, letters = await asyncio.to_thread(self._read, batch)
         await self._dead_letters.bury(batch, letters)
+        position = self._guard.position(batch, batch.records[-1])
         if not arrivals:
+            await context.in_thread(batch, "storing positions", lambda: warehouse.write_positions([position]))
             return
         traces = [arrival.trace for arrival in arrivals]
         stored = await context.in_thread(batch, "storing traces", lambda: warehouse.store_traces(traces))
         passing("evaluate.stored", about=stored)
         known = await context.in_thread(batch, "reading decisions", lambda: warehouse.known_decisions(list(stored)))
         decided = await asyncio.to_thread(self._decide, arrivals, stored, known)
-        position = self._guard.position(batch, batch.records[-1].offset + 1)
         written = await context.in_thread(
             batch, "storing decisions", lambda: warehouse.write_decisions(decided, [position])
         )

@@ -73,8 +73,7 @@ class Feedback:
         """Store the human scores of a chunk and publish them on `scores`."""
         self._progress.note(batch)
         try:
-            async for part in self._poison.parts(batch):
-                await self._work(part)
+            await self._poison.work_on(batch, 0, self._work)
             batch.ack()
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)

@@ -100,8 +100,7 @@ class Judge:
         try:
             if await self._guard.admits(batch):
                 batch.open = 1  # holds the acknowledgement until all parts are taken up
-                async for part in self._poison.parts(batch, self._guard.epoch(batch)):
-                    await self._take_up(batch, part)
+                await self._poison.work_on(batch, self._guard.epoch(batch), lambda part: self._take_up(batch, part))
                 batch.forget_records()
                 _let_go(batch)
         except Abandoned:
@@ -157,7 +156,7 @@ class Judge:
             tasks.append(asyncio.create_task(self._answer(one, stored, current)))
             self._tasks.add(tasks[-1])
             tasks[-1].add_done_callback(self._tasks.discard)
-        if not self._poison.has_passed(batch):
+        if self._poison.is_watched(batch):
             await asyncio.wait(tasks, timeout=SURVIVED_S)
 
     def _read(self, batch: Batch, records: Sequence[Any]) -> tuple[list[Asked], list[Any]]:
@@ -243,6 +242,7 @@ class Judge:
                 return
             await self._publish(batch, ready)
             passing("judge.published")
+            await self._writer.advance(batch, self._guard.position(batch, ready[-1].record))
             for asked in ready:
                 _let_go(asked.batch)
 

@@ -1,15 +1,18 @@
 """Whether a log is still the one that was read before.
 
-The warehouse holds, in the same transactions as the results, the next offset of each partition. On the first batch
-after an assignment the two are compared:
+The warehouse holds, in the same transactions as the results, the next offset of each partition and the digest of the record
+before it. On the first batch after an assignment they are compared with the log:
 
-- the log is shorter than the stored offset: the topic was deleted and made again; a new epoch begins;
-- the commit is ahead of the stored offset (the warehouse was restored from a copy): read again from the stored one;
+- the log is shorter than the stored offset, or holds another record before it: the topic was deleted and made again; a new
+  epoch begins, and the log is read from its beginning;
+- the commit is ahead of the stored offset, or there is a commit and nothing stored (the warehouse was restored from a copy,
+  or is a new one): read again from the stored offset, or from the beginning;
 - retention has deleted what was not yet read: a `gap` is recorded.
 """
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any
 
 import structlog
@@ -18,6 +21,7 @@ from faust.types import TP
 from sinks.warehouse import Position
 from streams.batch import Batch
 from streams.context import Context
+from streams.log_range import record_at
 
 log = structlog.get_logger(__name__)
 
@@ -38,9 +42,10 @@ class LogGuard:
         """Take the Faust application whose consumer is moved."""
         self._app = app
 
-    def position(self, batch: Batch, next_offset: int) -> Position:
-        """What to store with the results of `batch`."""
-        return Position(self._component, batch.topic, batch.partition, self._epochs.get(batch.place, 0), next_offset)
+    def position(self, batch: Batch, last: Any) -> Position:
+        """What to store with the results of `batch` up to the record `last`."""
+        epoch = self._epochs.get(batch.place, 0)
+        return Position(self._component, batch.topic, batch.partition, epoch, last.offset + 1, record_digest(last))
 
     def epoch(self, batch: Batch) -> int:
         """The epoch of the batch's partition."""
@@ -65,38 +70,71 @@ class LogGuard:
         stored = (await self._context.in_thread(batch, "positions", lambda: warehouse.positions(self._component))).get(
             batch.place
         )
+        if stored is not None and await self._is_another_log(batch, stored):
+            return await self._new_epoch(batch, stored)
         self._epochs[batch.place] = stored.epoch if stored else 0
-        if stored is None or batch.first_offset == stored.next_offset:
+        if stored is None:
+            return await self._unknown(batch)
+        return batch.first_offset <= stored.next_offset or await self._behind(batch, stored)
+
+    async def _is_another_log(self, batch: Batch, stored: Position) -> bool:
+        if batch.end < stored.next_offset:
             return True
-        if batch.first_offset < stored.next_offset:
-            if batch.end < stored.next_offset:
-                await self._new_epoch(batch, stored)
+        if stored.digest is None:
+            return False
+        found = await self._context.patiently(
+            batch,
+            "looking for the last record read",
+            lambda: record_at(self._context.settings.kafka, batch.topic, batch.partition, stored.next_offset - 1),
+        )
+        return found is not None and record_digest(found) != stored.digest
+
+    async def _unknown(self, batch: Batch) -> bool:
+        """Nothing is stored of this partition."""
+        tp = self._tp(batch)
+        if not self._app.consumer.committed_now(tp):
             return True
-        return await self._behind(batch, stored)
+        earliest = await self._earliest(tp)
+        if batch.first_offset <= earliest:
+            return True
+        log.error("the warehouse knows nothing of what was read: reading again", place=batch.place, offset=earliest)
+        return await self._seek(batch, earliest)
 
     async def _behind(self, batch: Batch, stored: Position) -> bool:
         """The batch begins after the stored offset: records are gone, the commit is ahead, or these were no records."""
-        consumer = self._app.consumer
-        tp = TP(self._context.settings.kafka.topic_prefix + batch.topic, batch.partition)
-        earliest = (await consumer.earliest_offsets(tp)).get(tp, 0)
+        tp = self._tp(batch)
+        earliest = await self._earliest(tp)
         if earliest > stored.next_offset:
             await self._gap(batch, stored, earliest)
             return True
-        if (consumer.committed_now(tp) or 0) <= stored.next_offset:
+        if (self._app.consumer.committed_now(tp) or 0) <= stored.next_offset:
             return True
         log.error("the commit is ahead of the warehouse: reading again", place=batch.place, offset=stored.next_offset)
-        await consumer.seek(tp, stored.next_offset)
-        self._waiting[batch.place] = consumer.seeks[tp]
-        return False
+        return await self._seek(batch, stored.next_offset)
 
-    async def _new_epoch(self, batch: Batch, stored: Position) -> None:
+    async def _new_epoch(self, batch: Batch, stored: Position) -> bool:
         warehouse = self._context.warehouse
         log.error(
-            "the log is shorter than what was read: a new epoch begins", place=batch.place, read=stored.next_offset
+            "the log is not the one that was read: a new epoch begins", place=batch.place, read=stored.next_offset
         )
         self._epochs[batch.place] = await self._context.in_thread(
             batch, "raising the epoch", lambda: warehouse.raise_epoch(self._component, batch.topic, batch.partition)
         )
+        earliest = await self._earliest(self._tp(batch))
+        return batch.first_offset <= earliest or await self._seek(batch, earliest)
+
+    async def _seek(self, batch: Batch, offset: int) -> bool:
+        """Read again from `offset`: the batch is not admitted."""
+        tp = self._tp(batch)
+        await self._app.consumer.seek(tp, offset)
+        self._waiting[batch.place] = self._app.consumer.seeks[tp]
+        return False
+
+    async def _earliest(self, tp: TP) -> int:
+        return int((await self._app.consumer.earliest_offsets(tp)).get(tp, 0))
+
+    def _tp(self, batch: Batch) -> TP:
+        return TP(self._context.settings.kafka.topic_prefix + batch.topic, batch.partition)
 
     async def _gap(self, batch: Batch, stored: Position, earliest: int) -> None:
         warehouse = self._context.warehouse
@@ -110,3 +148,9 @@ class LogGuard:
                 self._component, batch.topic, batch.partition, stored.epoch, stored.next_offset, earliest
             ),
         )
+
+
+def record_digest(record: Any) -> str:
+    """What tells a record from another at the same offset."""
+    parts = (record.key or b"", record.value or b"", str(record.timestamp).encode())
+    return blake2b(b"".join(len(part).to_bytes(8, "big") + part for part in parts), digest_size=12).hexdigest()

@@ -160,3 +160,27 @@ def _is_in(record: Any, start: datetime | None, end: datetime | None) -> bool:
 
 def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
+
+
+async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: int) -> Any:
+    """The record at an offset; None when the log holds none there.
+
+    Raises
+    ------
+    Unavailable : no broker answers.
+    """
+    tp = TopicPartition(kafka.topic_prefix + topic, partition)
+    consumer = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False, isolation_level="read_committed")
+    try:
+        await consumer.start()
+        consumer.assign([tp])
+        earliest, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+        if not earliest <= offset < end:
+            return None
+        consumer.seek(tp, offset)
+        fetched = await consumer.getmany(tp, timeout_ms=FETCH_MS, max_records=1)
+        return next((record for record in fetched.get(tp, ()) if record.offset == offset), None)
+    except KafkaError as error:
+        raise Unavailable(f"no broker answers at {kafka.bootstrap_servers}: {error}") from error
+    finally:
+        await consumer.stop()

@@ -29,6 +29,7 @@ from streams.batch import Batch
 from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
+from streams.log_guard import LogGuard
 from streams.notifications import notifications
 from streams.poison import PoisonGuard
 from streams.progress import Progress
@@ -54,8 +55,8 @@ class Monitor:
 
     name = "monitor"
 
-    def __init__(self, context: Context, progress: Progress, outbox: OutboxSender) -> None:
-        self._context, self._progress, self._outbox = context, progress, outbox
+    def __init__(self, context: Context, progress: Progress, guard: LogGuard, outbox: OutboxSender) -> None:
+        self._context, self._progress, self._guard, self._outbox = context, progress, guard, outbox
         self._dead_letters = DeadLetters(self.name, context)
         self._poison = PoisonGuard(self.name, context, self._dead_letters)
         self._claimed: dict[int, Claimed] = {}
@@ -79,9 +80,9 @@ class Monitor:
             try:
                 self._drop_lost()
                 await self._claim(batch.partition, batch)  # what was stored before is no fault of these records
-                async for part in self._poison.parts(batch):
-                    await self._count(part)
-                batch.ack()
+                if await self._guard.admits(batch):
+                    await self._poison.work_on(batch, self._guard.epoch(batch), self._count)
+                    batch.ack()
             except (Abandoned, Fenced) as error:
                 self._claimed.pop(batch.partition, None)
                 log.info("partition taken away", partition=batch.partition, reason=str(error))
@@ -121,9 +122,9 @@ class Monitor:
         observations = await self._read(batch, claimed)
         self._context.metrics.measurements.inc(len(observations))
         passing("monitor.read", about=observations.traces)
-        if not observations:
-            return
-        found = await asyncio.to_thread(claimed.watch.update, observations, now=datetime.now(UTC))
+        found = Found()
+        if observations:
+            found = await asyncio.to_thread(claimed.watch.update, observations, now=datetime.now(UTC))
         await self._commit(batch.partition, claimed, found, batch)
 
     async def _read(self, batch: Batch, claimed: Claimed) -> Observations:
@@ -138,7 +139,7 @@ class Monitor:
                         "partition_count", f"written for {columns.partition_count} partitions of `measurements`"
                     )
             except Exception as error:  # whatever it is, one record must not stop the stream
-                letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
+                letters.append(self._dead_letters.letter(record, batch.topic, self._guard.epoch(batch), error))
                 continue
             place = (columns.source_topic, columns.source_partition, columns.source_epoch)
             counted = claimed.positions.get(place, -1)
@@ -184,7 +185,8 @@ class Monitor:
         alerts = await context.in_thread(batch, "explaining alerts", lambda: [self._explained(a) for a in found.alerts])
         passing("monitor.counted")
         rows = claimed.watch.dirty()
-        if not rows and not alerts and not found.drift_events:
+        read = [self._guard.position(batch, batch.records[-1])] if batch is not None else []
+        if not rows and not alerts and not found.drift_events and not read:
             return
         await context.in_thread(
             batch,
@@ -194,6 +196,7 @@ class Monitor:
                 claimed.epoch,
                 rows=rows,
                 positions=claimed.positions,
+                read=read,
                 drift_events=found.drift_events,
                 alerts=alerts,
                 notifications=notifications(alerts, found.drift_events, context.settings),

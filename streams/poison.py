@@ -1,78 +1,114 @@
 """Records that kill the worker which works on them.
 
-The first batch after an assignment is put on record before work on it begins, and taken off when it is done. A worker
-that finds several starts at the same position reads on record by record, each of them on record: the one that has seen
-too many starts is a dead letter with the reason ``poison``.
+Until a commit has surely followed an assignment, every batch is put on record before work on it begins, as the range of its
+offsets, and taken off when it is survived. A batch that overlaps a range in which a start has died is worked on record by
+record, each on record by itself: the one that has seen too many starts is a dead letter with the reason ``poison``. Ranges,
+not batches, are counted, so it does not matter how the log is cut into batches from one start to the next.
+
+Only the death of the process counts: work that ends because a partition is taken away, or the worker is told to stop, is
+taken off the record.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
-from schemas.errors import InvalidRecord
+from schemas.errors import Fenced, InvalidRecord, Unavailable
+from sinks.warehouse import Attempts
 from streams.batch import Batch
-from streams.context import Context
+from streams.context import Abandoned, Context
 from streams.dead_letters import DeadLetters
 
 CAREFUL_FROM_STARTS = 2
+WATCH_S = 5.0
+"""A commit follows an acknowledgement much sooner, so that a start which dies later is followed by one that begins about
+where this one died."""
+
+Work = Callable[[Batch], Coroutine[Any, Any, None]]
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Of one partition: until when, and up to which offset whatever the time."""
+
+    until: float
+    through: int
 
 
 class PoisonGuard:
-    """Cuts batches so that a deadly record stands alone, and leaves it out when it has killed too often."""
+    """Cuts batches so that a deadly record stands alone, and leaves it out when it has killed too often.
 
-    def __init__(self, component: str, context: Context, dead_letters: DeadLetters) -> None:
+    Parameters
+    ----------
+    watch_s : how long to put batches on record after the first one: longer than the commit may lag behind.
+    """
+
+    def __init__(
+        self, component: str, context: Context, dead_letters: DeadLetters, *, watch_s: float = WATCH_S
+    ) -> None:
         self._component, self._context, self._dead_letters = component, context, dead_letters
+        self._watch_s = watch_s
         self._generation = -1
-        self._passed: set[tuple[str, int]] = set()
+        self._watches: dict[tuple[str, int], _Watch] = {}
 
-    async def parts(self, batch: Batch, epoch: int = 0) -> AsyncIterator[Batch]:
-        """The batch, whole or record by record; each part is taken as survived when the next one is asked for."""
+    async def work_on(self, batch: Batch, epoch: int, work: Work) -> None:
+        """Do `work` on the batch, whole or record by record."""
         if self._context.generation() != self._generation:
             self._generation = self._context.generation()
-            self._passed.clear()
-        if batch.place in self._passed:
-            yield batch
+            self._watches.clear()
+        if not self.is_watched(batch):
+            await work(batch)
             return
-        starts = await self._begin(batch, epoch, _as_whole(batch))
-        if starts < CAREFUL_FROM_STARTS:
-            yield batch
-        else:
-            for record in batch.records:
-                if await self._begin(batch, epoch, record.offset) > self._context.settings.evaluate.max_deaths:
-                    await self._bury(batch, epoch, record)
-                else:
-                    yield replace(batch, records=[record])
-                    await self._end(batch, record.offset)
-        self._passed.add(batch.place)
-        await self._end(batch, None)
+        attempts, first, last = self._attempts(batch, epoch), batch.first_offset, batch.records[-1].offset
+        starts, through = await self._stored(batch, lambda: attempts.begin(first, last))
+        with_care = self._one_by_one(batch, epoch, work) if starts >= CAREFUL_FROM_STARTS else work(batch)
+        await self._survived(batch, with_care, attempts, -1 - first)
+        await self._stored(batch, lambda: attempts.end(first, last))
+        watch = self._watches.setdefault(batch.place, _Watch(time.monotonic() + self._watch_s, through))
+        watch.through = max(watch.through, through)
 
-    def has_passed(self, batch: Batch) -> bool:
-        """Whether a batch of the partition was survived since the assignment."""
-        return batch.place in self._passed
+    def is_watched(self, batch: Batch) -> bool:
+        """Whether a death in this batch is on record."""
+        watch = self._watches.get(batch.place)
+        return watch is None or time.monotonic() < watch.until or batch.first_offset <= watch.through
 
-    async def _begin(self, batch: Batch, epoch: int, offset: int) -> int:
-        warehouse = self._context.warehouse
-        return await self._context.in_thread(
-            batch,
-            "beginning an attempt",
-            lambda: warehouse.begin_attempt(self._component, batch.topic, batch.partition, epoch, offset),
-        )
+    async def _one_by_one(self, batch: Batch, epoch: int, work: Work) -> None:
+        attempts = self._attempts(batch, epoch)
+        for record in batch.records:
+            offset = record.offset
+            if await self._stored(batch, partial(attempts.begin_alone, offset)) > self._max_deaths:
+                await self._bury(batch, epoch, record)
+                continue
+            await self._survived(batch, work(replace(batch, records=[record])), attempts, offset)
+            await self._stored(batch, partial(attempts.end, offset, offset))
 
-    async def _end(self, batch: Batch, offset: int | None) -> None:
-        warehouse = self._context.warehouse
-        await self._context.in_thread(
-            batch,
-            "ending an attempt",
-            lambda: warehouse.end_attempts(self._component, batch.topic, batch.partition, offset),
-        )
+    async def _survived(self, batch: Batch, work: Coroutine[Any, Any, None], attempts: Attempts, key: int) -> None:
+        """Wait for the work; if it ends without the process ending, the start does not count."""
+        try:
+            await work
+        except (Abandoned, Fenced, asyncio.CancelledError):
+            with suppress(Unavailable):
+                await asyncio.to_thread(attempts.take_back, key)
+            raise
+
+    async def _stored(self, batch: Batch, call: Callable[[], Result]) -> Result:
+        return await self._context.in_thread(batch, "counting starts", call)
+
+    def _attempts(self, batch: Batch, epoch: int) -> Attempts:
+        return self._context.warehouse.attempts(self._component, batch.topic, batch.partition, epoch)
+
+    @property
+    def _max_deaths(self) -> int:
+        return self._context.settings.evaluate.max_deaths
 
     async def _bury(self, batch: Batch, epoch: int, record: object) -> None:
-        deaths = self._context.settings.evaluate.max_deaths
+        deaths = self._max_deaths
         error = InvalidRecord("poison", f"{deaths} starts of {self._component} ended while they worked on this record")
         await self._dead_letters.bury(batch, [self._dead_letters.letter(record, batch.topic, epoch, error)])
-
-
-def _as_whole(batch: Batch) -> int:
-    """A number for the batch that is no record's offset."""
-    return -1 - batch.first_offset

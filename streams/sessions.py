@@ -59,7 +59,7 @@ class SessionGathering:
 
     def __init__(self, context: Context, progress: Progress, dead_letters: DeadLetters) -> None:
         self._progress, self._dead_letters = progress, dead_letters
-        self._poison = PoisonGuard("evaluate", context, dead_letters)
+        self._poison = PoisonGuard("evaluate", context, dead_letters, watch_s=context.settings.sessions.max_age_s)
         self._gathering = Gathering(
             context,
             progress,
@@ -74,7 +74,8 @@ class SessionGathering:
         async with self._gathering.lock:
             self._progress.note(batch)
             try:
-                members = [one async for part in self._poison.parts(batch) for one in await self._read(part)]
+                members: list[Gathered[SessionMember]] = []
+                await self._poison.work_on(batch, 0, lambda part: self._read(part, members))
                 await self._gathering.take_up(batch, members)
             except Abandoned:
                 log.info("partition taken away", topic=batch.topic, partition=batch.partition)
@@ -86,8 +87,9 @@ class SessionGathering:
     def __len__(self) -> int:
         return len(self._gathering)
 
-    async def _read(self, batch: Batch) -> list[Gathered[SessionMember]]:
-        members, letters = [], []
+    async def _read(self, batch: Batch, members: list[Gathered[SessionMember]]) -> None:
+        """Add the members in a batch."""
+        letters = []
         for record in batch.records:
             try:
                 member = SessionMember.from_bytes(record.value or b"")
@@ -98,7 +100,6 @@ class SessionGathering:
                 members.append(Gathered(member.session_id, member, size, False, log_time(record), record.offset))
         await self._dead_letters.bury(batch, letters)
         passing("sessions.read", about=[member.part.trace_id for member in members])
-        return members
 
 
 class SessionEvaluation:
@@ -116,8 +117,7 @@ class SessionEvaluation:
         self._progress.note(batch)
         try:
             if await self._guard.admits(batch):
-                async for part in self._poison.parts(batch, self._guard.epoch(batch)):
-                    await self._work(part)
+                await self._poison.work_on(batch, self._guard.epoch(batch), self._work)
                 batch.ack()
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
@@ -133,6 +133,8 @@ class SessionEvaluation:
             else:
                 outgoing += await self._evaluate(batch, record, closed)
         await self._dead_letters.bury(batch, letters)
+        position, warehouse = self._guard.position(batch, batch.records[-1]), self._context.warehouse
+        await self._context.in_thread(batch, "storing positions", lambda: warehouse.write_positions([position]))
         await self._context.patiently(batch, "publishing", lambda: self._context.producer.publish(outgoing))
 
     async def _evaluate(self, batch: Batch, record: Any, closed: SessionClosed) -> Sequence[Outgoing]:
@@ -159,7 +161,7 @@ class SessionEvaluation:
             dimensions=dims,
         )
         made = TraceDecisions(newest.trace_id, decided.scores, decided.requests, decided.passed_over)
-        position = self._guard.position(batch, record.offset + 1)
+        position = self._guard.position(batch, record)
         kept = await context.in_thread(batch, "storing", lambda: warehouse.write_decisions([made], [position]))
         names = self._suite.current_versions()
         count_decisions(context.metrics, (score for k in kept for score in k.scores), names)

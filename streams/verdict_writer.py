@@ -10,6 +10,7 @@ import structlog
 
 from schemas.score import Score
 from schemas.source import Source
+from sinks.warehouse import Position
 from streams.batch import Batch
 from streams.context import Abandoned, Context
 
@@ -22,7 +23,8 @@ MOST_REQUESTS = 256
 class _Waiting:
     batch: Batch
     scores: list[Score]
-    source: Source
+    source: Source | None
+    position: Position | None
     done: asyncio.Future[list[Score]]
 
 
@@ -55,7 +57,21 @@ class VerdictWriter:
         ------
         Abandoned : the partition was taken away while the warehouse was away.
         """
-        waiting = _Waiting(batch, scores, source, asyncio.get_running_loop().create_future())
+        return await self._put(batch, scores, source, None)
+
+    async def advance(self, batch: Batch, position: Position) -> None:
+        """Store that everything before `position` is done.
+
+        Raises
+        ------
+        Abandoned : as `write`.
+        """
+        await self._put(batch, [], None, position)
+
+    async def _put(
+        self, batch: Batch, scores: list[Score], source: Source | None, position: Position | None
+    ) -> list[Score]:
+        waiting = _Waiting(batch, scores, source, position, asyncio.get_running_loop().create_future())
         await self._queue.put(waiting)
         return await waiting.done
 
@@ -75,9 +91,10 @@ class VerdictWriter:
 
     async def _store(self, waiting: list[_Waiting]) -> None:
         scores = list(chain.from_iterable(one.scores for one in waiting))
+        positions = [one.position for one in waiting if one.position is not None]
         warehouse = self._context.warehouse
         written = await self._context.in_thread(
-            waiting[-1].batch, "storing verdicts", lambda: warehouse.write_verdicts(scores, [])
+            waiting[-1].batch, "storing verdicts", lambda: warehouse.write_verdicts(scores, positions)
         )
         by_source: dict[Source | None, list[Score]] = {}
         for score in written:

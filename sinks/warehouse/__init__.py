@@ -1,6 +1,7 @@
 """The SQL warehouse: tables, migrations, and every read and write of the product."""
 
 from .accounts import Gap, MeasuredRow, MonitorAccount, WaitingRequest
+from .attempts import Attempts
 from .records import (
     Claim,
     ComponentState,
@@ -18,6 +19,7 @@ from .records import (
 from .warehouse import Warehouse
 
 __all__ = [
+    "Attempts",
     "Claim",
     "ComponentState",
     "Gap",

@@ -77,10 +77,10 @@ class Decisions(Part):
 
     def write_verdicts(self, verdicts: Sequence[Score], positions: Sequence[Position] = ()) -> list[Score]:
         """As `write_decisions`, of what a judge answered; the requests are then no longer in flight."""
-        by_trace: dict[str, list[Score]] = defaultdict(list)
-        for score in verdicts:
-            by_trace[score.trace_id].append(score)
-        decisions = [TraceDecisions(trace_id, found) for trace_id, found in by_trace.items()]
+        by_request: dict[tuple[str, Source | None], list[Score]] = defaultdict(list)
+        for score in verdicts:  # of two requests about a trace only the first is measured
+            by_request[score.trace_id, score.source].append(score)
+        decisions = [TraceDecisions(trace_id, found) for (trace_id, _), found in by_request.items()]
         stored = self._write(decisions, positions, answered=[score.key for score in verdicts])
         return [score for found in stored for score in found.scores]
 

@@ -16,7 +16,8 @@ from schemas.state_row import StateRow
 
 from .database import Database, insert_sql, replacing
 from .part import Part
-from .records import Claim, Notification
+from .positions import advance
+from .records import Claim, Notification, Position
 from .rows import Row, text
 from .tables import alerts, drift_events, monitor_partitions, monitor_positions, monitor_state, outbox
 from .types import clean, json_text
@@ -63,6 +64,7 @@ class Monitoring(Part):
         *,
         rows: Sequence[StateRow],
         positions: Mapping[tuple[str, int, int], int],
+        read: Sequence[Position] = (),
         drift_events: Sequence[DriftEvent],
         alerts: Sequence[Alert],
         notifications: Sequence[Notification],
@@ -78,6 +80,7 @@ class Monitoring(Part):
             many = self.database.many
             states = [(partition, row.kind, row.key, row.state) for row in rows]
             self.database.insert(connection, monitor_state, replacing(monitor_state), states)
+            advance(self.database, connection, read)
             many(connection, _WRITE_POSITION, [(partition, *place, offset) for place, offset in positions.items()])
             _write_findings(self.database, connection, drift_events, alerts)
             now = self.database.time(datetime.now(UTC))

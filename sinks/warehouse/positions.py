@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
@@ -15,12 +15,13 @@ from .tables import gaps, positions
 _ADVANCE = insert_sql(
     positions,
     "ON CONFLICT (component, topic, partition) DO UPDATE SET epoch = excluded.epoch, "
-    "next_offset = excluded.next_offset WHERE positions.epoch < excluded.epoch "
+    "next_offset = excluded.next_offset, digest = excluded.digest WHERE positions.epoch < excluded.epoch "
     "OR (positions.epoch = excluded.epoch AND positions.next_offset < excluded.next_offset)",
 )
 _RAISE = (
     'INSERT INTO positions ("component", "topic", "partition", "epoch", "next_offset") VALUES (?, ?, ?, 1, 0) '
-    "ON CONFLICT (component, topic, partition) DO UPDATE SET epoch = positions.epoch + 1, next_offset = 0 "
+    "ON CONFLICT (component, topic, partition) DO UPDATE SET epoch = positions.epoch + 1, next_offset = 0, "
+    "digest = NULL "
     "RETURNING epoch"
 )
 
@@ -33,6 +34,11 @@ class Positions(Part):
         with self.database.read() as connection:
             rows = connection.execute(select(positions).where(positions.c.component == component)).mappings()
             return {(row["topic"], row["partition"]): Position(**row) for row in rows}
+
+    def write_positions(self, found: Sequence[Position]) -> None:
+        """Move positions on, where nothing else is stored with them."""
+        with self.database.write() as connection:
+            advance(self.database, connection, found)
 
     def raise_epoch(self, component: str, topic: str, partition: int) -> int:
         """Begin a new epoch of a partition that was found deleted and made again; its offsets start at 0."""
@@ -67,5 +73,6 @@ class Positions(Part):
 
 def advance(database: Database, connection: Connection, found: Iterable[Position]) -> None:
     """Move positions on, never backwards within an epoch, nor to an older epoch."""
-    rows = sorted((p.component, p.topic, p.partition, p.epoch, p.next_offset) for p in found)
+    ordered = sorted(found, key=lambda p: (p.component, p.topic, p.partition, p.epoch, p.next_offset))
+    rows = [(p.component, p.topic, p.partition, p.epoch, p.next_offset, p.digest) for p in ordered]
     database.many(connection, _ADVANCE, rows)

@@ -49,13 +49,17 @@ class TraceDecisions:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a component is durably done with a partition: the next offset it needs."""
+    """How far a component is durably done with a partition: the next offset it needs.
+
+    `digest` is that of the record before it, by which the log is known again; None where it was not taken.
+    """
 
     component: str
     topic: str
     partition: int
     epoch: int
     next_offset: int
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -304,6 +304,7 @@ positions = Table(
     Column("partition", Integer, primary_key=True),
     Column("epoch", Integer, nullable=False),
     Column("next_offset", BigInteger, nullable=False),
+    Column("digest", Id),
 )
 
 gaps = Table(
@@ -328,6 +329,7 @@ attempts = Table(
     Column("epoch", Integer, primary_key=True),
     Column("offset", BigInteger, primary_key=True),
     Column("starts", Integer, nullable=False),
+    Column("through", BigInteger, nullable=False, server_default="0"),
 )
 
 monitor_partitions = Table(

@@ -7,7 +7,7 @@ from typing import Self
 from schemas.settings.pipeline import WarehouseSettings
 
 from .accounts import Accounts
-from .attempts import Attempts
+from .attempts import Starts
 from .components import Components
 from .database import Database
 from .decisions import Decisions
@@ -35,7 +35,7 @@ class Warehouse(
     Decisions,
     Sessions,
     Positions,
-    Attempts,
+    Starts,
     Registry,
     Letters,
     Judging,

@@ -1,7 +1,8 @@
 """Every measured decision lies exactly once in `measurements`, at or below the monitor's positions when it has passed.
 
 The topic is read as the monitor reads it: what lies at or below the position of its source is a repetition. So what is
-counted here is what the monitor counts.
+counted here is what the monitor counts. After the warehouse was restored from a copy a decision may stand under another
+record than the one whose measurement was counted: it is measured once all the same.
 """
 
 from __future__ import annotations
@@ -25,14 +26,8 @@ _SENT = (
     "INSERT INTO measured VALUES (?, ?, ?, ?, ?, ?, 1, 0) ON CONFLICT (trace_id, evaluator, topic, "
     '"partition", epoch, "offset") DO UPDATE SET times = times + 1'
 )
-_ASKED = (
-    "UPDATE measured SET asked = 1 WHERE trace_id = ? AND evaluator = ? AND topic = ? "
-    'AND "partition" = ? AND epoch = ? AND "offset" = ?'
-)
-_TIMES = (
-    "SELECT times FROM measured WHERE trace_id = ? AND evaluator = ? AND topic = ? "
-    'AND "partition" = ? AND epoch = ? AND "offset" = ?'
-)
+_ASKED = "UPDATE measured SET asked = 1 WHERE trace_id = ? AND evaluator = ?"
+_TIMES = "SELECT times FROM measured WHERE trace_id = ? AND evaluator = ?"
 
 
 class Measured:
@@ -99,7 +94,7 @@ class Measured:
         for row in rows:
             source = row.source
             key = (row.trace_id, row.evaluator, source.topic, source.partition, source.epoch, source.offset)
-            times = ground.scratch.one(_TIMES, *key)
+            times = ground.scratch.one(_TIMES, row.trace_id, row.evaluator)
             if times is not None:
                 report.add("measurements", "stored")
             elif source.offset >= ground.done(source.topic, source.partition) or row.stored_at >= ground.started:
@@ -108,13 +103,7 @@ class Measured:
                 report.add("measurements", "beyond_retention")
             else:
                 self._miss("measurement_lost", key, "a measured decision was never sent to the monitor")
-        ground.scratch.many(
-            _ASKED,
-            (
-                (r.trace_id, r.evaluator, r.source.topic, r.source.partition, r.source.epoch, r.source.offset)
-                for r in rows
-            ),
-        )
+        ground.scratch.many(_ASKED, ((row.trace_id, row.evaluator) for row in rows))
 
     def _retention_took(self, row: MeasuredRow) -> bool:
         """Whether the log of `measurements` begins after the decision was stored."""
@@ -134,11 +123,7 @@ class Measured:
         for rows in self._ground.scratch.rows(query):
             for *key, times in rows:
                 self._miss("measured_twice", tuple(key), f"it passes the monitor's positions {times} times")
-        unasked = (
-            'SELECT trace_id, evaluator, topic, "partition", epoch, "offset" FROM measured AS m WHERE asked = 0 '
-            "AND NOT EXISTS (SELECT 1 FROM measured AS other WHERE other.trace_id = m.trace_id "
-            "AND other.evaluator = m.evaluator AND other.asked = 1)"
-        )
+        unasked = 'SELECT trace_id, evaluator, topic, "partition", epoch, "offset" FROM measured WHERE asked = 0'
         for rows in self._ground.scratch.rows(unasked):
             self._account_unasked([row for row in rows if self._is_of_now(row)])
 

@@ -32,6 +32,7 @@ class Log:
         self.servers = broker.bootstrap_servers
         self.prefix = f"guard-{uuid4().hex[:8]}-"
         self.topic = self.prefix + Topics.TRACES
+        self.written = 0
 
     async def make(self) -> None:
         async with _Admin(self.servers) as admin:
@@ -52,7 +53,8 @@ class Log:
         producer = AIOKafkaProducer(bootstrap_servers=self.servers)
         await producer.start()
         for _ in range(count):
-            await producer.send_and_wait(self.topic, b"x", partition=0)
+            self.written += 1
+            await producer.send_and_wait(self.topic, b"%d" % self.written, partition=0)
         await producer.stop()
 
 
@@ -95,7 +97,7 @@ class Reader:
         if await self._guard.admits(batch):
             epoch = self._guard.epoch(batch)
             self.seen += [(epoch, record.offset) for record in batch.records]
-            position = self._guard.position(batch, batch.next_offset)
+            position = self._guard.position(batch, batch.records[-1])
             await asyncio.to_thread(self._warehouse.write_decisions, [], [position])
             batch.ack()
 
@@ -145,12 +147,41 @@ async def test_a_topic_made_again_is_a_new_epoch(log: Log, sqlite_warehouse: War
     assert await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 1) == [(1, 3)]
 
 
+async def test_a_topic_made_again_and_grown_past_the_stored_offset_is_a_new_epoch(
+    log: Log, sqlite_warehouse: Warehouse
+) -> None:
+    """Longer than what was read, it is known by the record before the stored offset, and read from its beginning."""
+    await log.write(6)
+    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 6)
+    await log.delete()
+    await log.make()
+    await log.write(9)
+    seen = await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 9)
+    assert seen == [(1, offset) for offset in range(9)]
+    await log.write(1)
+    assert await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 1) == [(1, 9)]
+
+
+async def test_a_new_warehouse_is_filled_from_the_beginning(log: Log, sqlite_warehouse: Warehouse) -> None:
+    """There is a commit, and the warehouse knows of nothing: it was lost, or restored from before the first record."""
+    await log.write(7)
+    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 7)
+    with sqlite_warehouse.database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM positions")
+    await log.write(1)
+    seen = await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 8)
+    assert seen == [(0, offset) for offset in range(8)]
+
+
 async def test_a_commit_ahead_of_the_warehouse_is_read_again(log: Log, sqlite_warehouse: Warehouse) -> None:
     """The warehouse was restored from a copy that is older than the group's commit."""
-    await log.write(10)
-    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 10)
+    await log.write(4)
+    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 4)
+    [copied] = sqlite_warehouse.positions("guarded").values()
+    await log.write(6)
+    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 6)
     with sqlite_warehouse.database.write() as connection:
-        connection.exec_driver_sql("UPDATE positions SET next_offset = 4")
+        connection.exec_driver_sql(f"UPDATE positions SET next_offset = 4, digest = '{copied.digest}'")
     await log.write(2)
     seen = await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 8)
     assert seen == [(0, offset) for offset in range(4, 12)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from schemas.settings import KafkaSettings, Settings, SourceMap, Topics
 from sinks.redact import Redactor
 from sinks.warehouse import Warehouse
 from streams.batch import Batch
-from streams.context import Context
+from streams.context import Abandoned, Context
 from streams.dead_letters import DeadLetters
 from streams.poison import PoisonGuard
 from streams.producer import Producer
@@ -21,6 +22,10 @@ from streams.topics import ensure_topics
 from tests.brokers import DevBrokerProcess
 
 HASHER = Hasher(b"tests")
+
+
+class _Death(BaseException):
+    """What happens to the process; nothing runs after it."""
 
 
 class Worker:
@@ -57,11 +62,16 @@ class Worker:
     async def cuts(self, batch: Batch, deadly: int | None = None) -> list[list[int]]:
         """The cuts that were worked on; the process dies at the record `deadly`."""
         found = []
-        async for part in self.guard.parts(batch):
+
+        async def work(part: Batch) -> None:
             found.append([record.offset for record in part.records])
             if deadly in found[-1]:
-                self.start()
-                return found
+                raise _Death
+
+        with suppress(_Death):
+            await self.guard.work_on(batch, 0, work)
+            return found
+        self.start()
         return found
 
 
@@ -102,6 +112,40 @@ async def test_a_death_elsewhere_is_forgiven(worker: Worker) -> None:
         assert await worker.cuts(batch) == [[0], [1]]
         worker.start()
     assert worker.letters.counts == {}
+
+
+async def test_however_the_log_is_cut_a_deadly_record_has_as_many_starts(worker: Worker) -> None:
+    """The first offset moves with the commit, and a batch may hold more or fewer records than the one that died."""
+    assert await worker.cuts(worker.batch(*range(100, 140)), deadly=130) == [[*range(100, 140)]]
+    assert await worker.cuts(worker.batch(*range(90, 100)), deadly=130) == [[*range(90, 100)]], "not where it died"
+    assert await worker.cuts(worker.batch(*range(100, 120)), deadly=130) == [[n] for n in range(100, 120)]
+    for _ in range(3):
+        cuts = await worker.cuts(worker.batch(*range(125, 160)), deadly=130)
+        assert cuts == [[n] for n in range(125, 131)], "the rest of the range still counts"
+    await worker.cuts(worker.batch(*range(120, 140)), deadly=130)
+    assert worker.letters.counts == {"poison": 1}
+    assert await worker.cuts(worker.batch(*range(140, 160))) == [[n] for n in range(140, 160)]
+    assert _attempts(worker) == 0
+
+
+async def test_work_that_is_taken_away_is_no_death(worker: Worker) -> None:
+    """A partition that moves from worker to worker in a storm of rebalances must not bury what nobody finishes."""
+
+    async def taken_away(part: Batch) -> None:
+        raise Abandoned("moved")
+
+    for _ in range(6):
+        with pytest.raises(Abandoned):
+            await worker.guard.work_on(worker.batch(0, 1), 0, taken_away)
+        worker.start()
+    assert _attempts(worker) == 0
+    assert await worker.cuts(worker.batch(0, 1), deadly=1) == [[0, 1]]
+    assert await worker.cuts(worker.batch(0, 1), deadly=1) == [[0], [1]]
+    for _ in range(6):
+        with pytest.raises(Abandoned):
+            await worker.guard.work_on(worker.batch(1), 0, taken_away)
+        worker.start()
+    assert await worker.cuts(worker.batch(0, 1)) == [[0], [1]] and worker.letters.counts == {}
 
 
 async def test_each_partition_has_its_own_count(worker: Worker) -> None:
