@@ -24,7 +24,11 @@ def main() -> int:
     """Run a broker until it is told to stop; return the exit code."""
     options = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings = DevBrokerSettings(partitions=options.partitions, auto_create_topics=not options.no_auto_create)
+    settings = DevBrokerSettings(
+        partitions=options.partitions,
+        auto_create_topics=not options.no_auto_create,
+        advertised_port=options.advertised_port,
+    )
     try:
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
             runner.run(_serve(DevBroker(options.data, options.port, settings)))
@@ -56,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="directory of its data; made when it is missing")
     parser.add_argument("--port", type=int, default=9092, help="on 127.0.0.1; 0 picks a free one (default: 9092)")
     parser.add_argument("--partitions", type=int, default=4, help="of a topic that does not say (default: 4)")
+    parser.add_argument("--advertised-port", type=int, help="that clients are told, behind a proxy")
     parser.add_argument("--no-auto-create", action="store_true", help="unknown topics are errors, not created")
     return parser
 

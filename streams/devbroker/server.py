@@ -58,7 +58,8 @@ class DevBroker:
         except OSError as error:
             broker.close()
             raise ConfigError(f"cannot listen on {self.bootstrap_servers}: {error.strerror}") from error
-        self._port = broker.port = self._server.sockets[0].getsockname()[1]
+        self._port = self._server.sockets[0].getsockname()[1]
+        broker.port = self._settings.advertised_port or self._port
         self._broker = broker
         self._housekeeping = asyncio.create_task(self._keep_house(broker))
 

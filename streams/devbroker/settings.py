@@ -20,6 +20,7 @@ class DevBrokerSettings:
     retention_ms, retention_bytes : defaults of ``retention.ms`` and ``retention.bytes``; -1 is unlimited.
     retention_check_s : how often retention runs.
     min_session_timeout_ms, max_session_timeout_ms : bounds of what a group member may ask for.
+    advertised_port : the port that clients are told, where it is another than the broker's own: behind a proxy.
     join_window_s : how long the first rebalance of an empty group waits for more members. Kafka waits 3 s.
     """
 
@@ -32,4 +33,5 @@ class DevBrokerSettings:
     retention_check_s: float = 5.0
     min_session_timeout_ms: int = 6_000
     max_session_timeout_ms: int = 1_800_000
+    advertised_port: int | None = None
     join_window_s: float = 0.05

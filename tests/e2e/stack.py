@@ -180,7 +180,7 @@ class Stack:
 
     def ready(self, components: Iterable[str] = COMPONENTS) -> None:
         """Wait until the named workers are ready."""
-        self.until(lambda: self._all(components, "ready"), "workers are not ready", START_S)
+        self.until(lambda: self.all_say("ready", components), "workers are not ready", START_S)
 
     def settle(self, components: Iterable[str] = COMPONENTS) -> None:
         """Wait until everything published has come out at the end: all caught up, and nothing changes any more."""
@@ -188,7 +188,7 @@ class Stack:
 
         def at_rest() -> bool:
             counts = self.counts()
-            if not self._all(components, "caught_up") or counts != last[0]:
+            if not self.all_say("caught_up", components) or counts != last[0]:
                 last[:] = [counts, time.monotonic()]
                 return False
             return time.monotonic() - last[1] > 4.0
@@ -219,7 +219,7 @@ class Stack:
             f"{failure}: {[(c.component, dict(c.state)) for c in self.warehouse.components()]}\n{self.logs()}"
         )
 
-    def _all(self, components: Iterable[str], what: str) -> bool:
+    def all_say(self, what: str, components: Iterable[str]) -> bool:
         now = time.time()
         states = [c for c in self.warehouse.components() if now - c.seen.timestamp() < FRESH_S]
         return all(
