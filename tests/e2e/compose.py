@@ -94,7 +94,9 @@ class Compose:
                 process.kill()
                 process.wait()
         if "kafka" in self._started:
-            subprocess.run([KAFKA_SCRIPT, "stop", self._folder / "kafka"], check=False, timeout=180, capture_output=True)
+            subprocess.run(
+                [KAFKA_SCRIPT, "stop", self._folder / "kafka"], check=False, timeout=180, capture_output=True
+            )
 
     def logs(self) -> str:
         return "\n".join(f"== {p.name}\n{p.read_text()[-3000:]}" for p in sorted(self._folder.glob("*.log")))
