@@ -27,10 +27,11 @@ LOCK_TRIES = 10
 
 
 class Component(Published):
-    """One child of the supervisor."""
+    """One child of the supervisor; `url` is where a worker answers `/healthz`, `/readyz` and `/metrics`."""
 
     pid: int | None = None
     log: str = ""
+    url: str | None = None
     restarts: int = 0
     last_exit: int | None = None
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from schemas.settings import HttpSettings
+from streams.component import COMPONENTS as WORKERS
 from tests.brokers import ROOT
 
 OTELCOL = Path(os.environ.get("EVALSTREAM_TEST_OTELCOL") or ROOT.parent / "shared" / "otelcol" / "otelcol")
@@ -42,6 +44,15 @@ def test_runs_the_whole_topology(compose: dict[str, Any]) -> None:
     for name in ("kafka", "postgres"):
         assert services[name]["healthcheck"]["test"]
         assert any(volume.split(":")[0] in compose["volumes"] for volume in services[name]["volumes"])
+
+
+def test_health_is_asked_where_the_worker_listens(compose: dict[str, Any]) -> None:
+    first = HttpSettings().port
+    assert first is not None
+    for place, name in enumerate(WORKERS):
+        [command, option, code] = compose["services"][name]["healthcheck"]["test"][1:]
+        assert (command, option) == ("python", "-c") and f"'http://127.0.0.1:{first + place}/readyz'" in code
+        compile(code, name, "exec")
 
 
 def test_ports_are_open_to_this_machine_only(compose: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "EVALSTREAM_KEY": ("redaction", "key"),
     "EVALSTREAM_HTTP_TOKEN": ("receiver", "token"),
     "EVALSTREAM_HTTP_HOST": ("http", "host"),
+    "EVALSTREAM_HTTP_PORT": ("http", "port"),
     "OPENAI_API_KEY": ("judge", "api_key"),
     "OPENAI_BASE_URL": ("judge", "base_url"),
 }

@@ -17,7 +17,7 @@ class HttpSettings(Section):
         ge=0,
         le=65532,
         description="First of four: `assemble` listens here, `evaluate`, `judge` and `monitor` on the ports behind it. "
-        "Where one is taken, any free one is used and logged. 0: any free ones; null: do not listen.",
+        "Where one is taken, any free one is used and logged. 0: any free ones; null: do not listen. Environment: EVALSTREAM_HTTP_PORT.",
     )
 
 

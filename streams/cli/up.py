@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -57,13 +57,14 @@ def _prepare_warehouse(plan: Plan) -> None:
 
 
 def _announce(plan: Plan, as_json: bool) -> None:
-    places = {
+    places: dict[str, Any] = {
         "send traces to": f"{plan.receiver_url}/v1/traces",
         "broker": plan.bootstrap_servers
         + (" (embedded: one machine, not for production)" if plan.embedded_broker else ""),
         "warehouse": _shown(plan.warehouse_url),
         "configuration": str(plan.config),
         "logs": str(plan.data / "logs"),
+        "health and metrics": dict(plan.probes),
         "judge": {
             "scripted": f"SCRIPTED stand-in at {plan.judge_base_url}, its verdicts mean nothing; set OPENAI_API_KEY "
             "for a real one",
@@ -74,7 +75,9 @@ def _announce(plan: Plan, as_json: bool) -> None:
     if as_json:
         console.emit_json(places)
         return
-    console.show_table("evalstream is starting", ["what", "where"], list(places.items()))
+    del places["health and metrics"]
+    rows = [*places.items(), *((f"metrics of {name}", f"{url}/metrics") for name, url in plan.probes.items())]
+    console.show_table("evalstream is starting", ["what", "where"], rows)
     console.note("`evalstream status` tells when it is ready; Ctrl-C stops everything")
 
 

@@ -21,14 +21,14 @@ LOOPBACK = "127.0.0.1"
 PYTHON = (sys.executable, "-P")  # the working directory stays out of sys.path: it may hold a `schemas` of its own
 DEFAULT_BROKER_PORT = 9092
 WORKERS = ("assemble", "evaluate", "judge", "monitor")
-GRACE_S, WORKER_GRACE_S = 10.0, 25.0  # a worker drains for up to 20 s
+GRACE_S = 10.0
 BROKER_STAGE, HELPER_STAGE, WORKER_STAGE, RECEIVER_STAGE = 0, 1, 2, 3
 Judge = Literal["scripted", "configured", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Addresses and children. `settings` are those that the children see."""
+    """Addresses and children. `settings` are those that the children see, `probes` where each worker answers HTTP."""
 
     settings: Settings
     config: Path
@@ -37,6 +37,7 @@ class Plan:
     embedded_broker: bool
     warehouse_url: str
     receiver_url: str
+    probes: Mapping[str, str]
     judge: Judge
     judge_base_url: str | None
     children: tuple[Child, ...]
@@ -64,6 +65,8 @@ def make_plan(
     ConfigError : a port that was asked for is taken, or the receiver would be open to the network without a token.
     """
     check_exposure(settings, source, "receiver")
+    if settings.http.port is not None:
+        check_exposure(settings, source, "http")
     config, data = config.resolve(), data.resolve()
     listen = settings.receiver.model_copy(update={} if port is None else {"port": port})
     listen = listen.model_copy(update={"port": _chosen_port(listen.host, listen.port, "--port")})
@@ -74,7 +77,12 @@ def make_plan(
     env = {**environ, **_environment(settings, config, data)}
     if judge == "scripted":
         env |= {"OPENAI_BASE_URL": judge_url or "", "OPENAI_API_KEY": "scripted"}
-    children = [_child(name, WORKER_STAGE, ["worker", name], env, data, WORKER_GRACE_S) for name in WORKERS]
+    ports = _probe_ports(settings)
+    grace_s = settings.worker.drain_s + GRACE_S
+    children = [
+        _child(name, WORKER_STAGE, ["worker", name, *_probe_option(ports.get(name))], env, data, grace_s)
+        for name in WORKERS
+    ]
     where = ["--host", listen.host, "--port", str(listen.port)]
     children.append(_child("receiver", RECEIVER_STAGE, ["receiver", *where], env, data))
     if judge_url and judge == "scripted":
@@ -82,7 +90,6 @@ def make_plan(
     if not configured:
         arguments = ["--port", str(own_port), "--data", str(data / "broker")]
         children.append(_module("devbroker", BROKER_STAGE, arguments, env, data))
-    host = f"[{listen.host}]" if ":" in listen.host else listen.host
     return Plan(
         settings=settings,
         config=config,
@@ -90,7 +97,8 @@ def make_plan(
         bootstrap_servers=settings.kafka.bootstrap_servers or "",
         embedded_broker=not configured,
         warehouse_url=settings.warehouse.url,
-        receiver_url=f"http://{host}:{listen.port}",
+        receiver_url=_url(listen.host, listen.port),
+        probes={name: _url(settings.http.host, port) for name, port in ports.items()},
         judge=judge,
         judge_base_url=judge_url,
         children=tuple(sorted(children, key=lambda child: child.stage)),
@@ -138,6 +146,23 @@ def _judge(settings: Settings) -> tuple[Judge, str | None]:
     if settings.judge.api_key is not None or settings.judge.base_url is not None:
         return "configured", settings.judge.base_url
     return "scripted", f"http://{LOOPBACK}:{_free_port(LOOPBACK)}/v1"
+
+
+def _probe_ports(settings: Settings) -> dict[str, int]:
+    """Where each worker answers: the configured port or, where that is taken, any free one."""
+    first, host = settings.http.port, settings.http.host
+    if first is None:
+        return {}
+    wanted = {name: first and first + place for place, name in enumerate(WORKERS)}
+    return {name: port if port and _is_free(host, port) else _free_port(host) for name, port in wanted.items()}
+
+
+def _probe_option(port: int | None) -> list[str]:
+    return [] if port is None else ["--http-port", str(port)]
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _broker_port(wanted: int | None, before: Runtime | None) -> int:

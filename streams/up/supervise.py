@@ -116,7 +116,7 @@ class Supervisor:
                 receiver_url=plan.receiver_url,
                 judge=plan.judge,
                 judge_base_url=plan.judge_base_url,
-                components={child.name: _component(child) for child in self._children},
+                components={child.name: _component(child, plan.probes.get(child.name)) for child in self._children},
             ),
         )
 
@@ -127,5 +127,5 @@ class Supervisor:
         self._stopping = number
 
 
-def _component(child: Child) -> Component:
-    return Component(pid=child.pid, log=str(child.log), restarts=child.restarts, last_exit=child.last_exit)
+def _component(child: Child, url: str | None) -> Component:
+    return Component(pid=child.pid, log=str(child.log), url=url, restarts=child.restarts, last_exit=child.last_exit)

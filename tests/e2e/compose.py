@@ -18,6 +18,7 @@ import re2
 from ruamel.yaml import YAML
 from sqlalchemy import make_url
 
+from schemas.settings import HttpSettings
 from tests.brokers import KAFKA_SCRIPT, ROOT, free_port
 from tests.e2e.collector import Collector
 
@@ -26,6 +27,7 @@ LOOK_EVERY_S = 1.5  # each look starts a process
 STOP_S = 30.0
 PORTS = ("9092", "9093", "19092")
 KAFKA_TOOLS = {"/opt/kafka/bin/kafka-broker-api-versions.sh": "org.apache.kafka.tools.BrokerApiVersionsCommand"}
+FIRST_PROBE, PROBES = HttpSettings().port or 0, 4
 CONFIG_FOLDER, WORK_FOLDER = "/etc/evalstream", "/var/lib/evalstream"
 
 
@@ -46,10 +48,13 @@ class Compose:
         self.services = YAML(typ="safe").load(_filled_in((ROOT / "docker-compose.yml").read_text(), dotenv))["services"]
         first, second = free_port(), free_port()
         self._ports = dict(zip(PORTS, map(str, (first, first + 1, second)), strict=True))
+        self._probes = free_port()
+        self._ports |= {str(FIRST_PROBE + place): str(self._probes + place) for place in range(PROBES)}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started: set[str] = set()
         self.collector: Collector | None = None
-        self._install(folder / "bin" / "evalstream")
+        self._install(folder / "bin" / "evalstream", "-m streams.cli.main")
+        self._install(folder / "bin" / "python")
 
     # --- what an engine does -------------------------------------------------------------------------------------
 
@@ -202,6 +207,7 @@ class Compose:
             "PGHOST": server.host or "",
             "PGPORT": str(server.port or 5432),
             "TMPDIR": self._placed("/tmp"),
+            "EVALSTREAM_HTTP_PORT": str(self._probes),
             "EVALSTREAM_DATA": self._placed(WORK_FOLDER),  # of the Dockerfile
             "HOME": self._placed(WORK_FOLDER),
             **({} if name in ("kafka", "postgres") else self._environment(name)),
@@ -227,10 +233,10 @@ class Compose:
                 return f"{self._folder / outside}{path.removeprefix(inside)}"
         raise AssertionError(f"a container has no {path}")
 
-    def _install(self, script: Path) -> None:
-        """The command that the image starts."""
-        script.parent.mkdir(parents=True)
-        script.write_text(f'#!/bin/sh\nexec {sys.executable} -m streams.cli.main "$@"\n')
+    def _install(self, script: Path, arguments: str = "") -> None:
+        """A command of the image."""
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
         script.chmod(0o755)
 
 

@@ -79,6 +79,7 @@ class Stack:
             "EVALSTREAM_WAREHOUSE_URL": self.warehouse_url,
             "EVALSTREAM_CONFIG": str(self.config),
             "EVALSTREAM_KEY": "test",
+            "EVALSTREAM_HTTP_PORT": "0",
         }
         self._warehouse: Warehouse | None = None
 

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from tests.brokers import ROOT
+from tests.e2e.probes import Scrape, get, ready
 
 CLEAN = ROOT / "examples" / "traces" / "airline.otlp.jsonl.gz"
 START_S, SETTLE_S, STOP_S = 180, 240, 60
@@ -134,6 +135,17 @@ def test_files_are_decided_once_and_as_without_kafka(up: Up) -> None:
     up.settle()
     assert up.run("query", "SELECT (SELECT count(*) FROM scores), (SELECT count(*) FROM spans)") == before
     assert decisions(up.run("query", CURRENT, "--limit", "100000")) == streamed
+
+
+def test_every_worker_says_where_it_can_be_asked(up: Up) -> None:
+    components = up.runtime()["components"]
+    urls = {name: components[name]["url"] for name in ("assemble", "evaluate", "judge", "monitor")}
+    shown = up.log.read_text()
+    for url in urls.values():
+        assert get(f"{url}/healthz")[0] == 200 and ready(url) == (200, {"ready": True, "reasons": []})
+        assert url in shown
+    assert Scrape(urls["evaluate"]).total("evalstream_records_total", topic="traces") >= 40
+    assert get(f"{up.runtime()['receiver_url']}/metrics")[0] == 200
 
 
 def test_an_instrumented_program_sends_to_it(up: Up) -> None:

@@ -38,6 +38,21 @@ def test_everything_is_embedded_by_default(tmp_path: Path) -> None:
     assert found.judge == "none"
 
 
+def test_workers_answer_on_ports_of_their_own(tmp_path: Path) -> None:
+    found = plan(tmp_path, "http: {port: 0}\nworker: {drain_s: 7}")
+    workers = {child.name: child for child in found.children if child.name in found.probes}
+    assert list(found.probes) == ["assemble", "evaluate", "judge", "monitor"] and len(set(found.probes.values())) == 4
+    for name, url in found.probes.items():
+        assert workers[name].argv[-2:] == ["--http-port", url.rpartition(":")[2]] and workers[name].grace_s == 17
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        first = taken.getsockname()[1]
+        assert plan(tmp_path, f"http: {{port: {first}}}").probes["assemble"] != f"http://127.0.0.1:{first}"
+    assert plan(tmp_path, "http: {port: null}").probes == {}
+    with pytest.raises(ConfigError, match=r"http.host: 0.0.0.0 is beyond loopback"):
+        plan(tmp_path, "http: {host: 0.0.0.0}")
+
+
 @pytest.mark.parametrize("by", ["file", "environment"])
 def test_a_configured_broker_is_used_and_none_started(tmp_path: Path, by: str) -> None:
     if by == "file":
