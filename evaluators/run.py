@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
@@ -16,11 +16,13 @@ from schemas.trace import Session, Trace
 
 from .base import target_id
 from .callable.pool import CallablePool
-from .protocol import Answer, DeferredEvaluator, Failure, InlineEvaluator, Skip
+from .protocol import Answer, DeferredEvaluator, Evaluator, Failure, InlineEvaluator, Skip
 from .scores import Draft, prompted_span
-from .subject import Entry, Occasion, Subject, Todo, select
+from .select import is_sampled
+from .subject import NO_SHARES, Entry, Occasion, Subject, Todo, select
 from .verdicts import INVALID, settle
 
+OVERLOAD = "overload"
 _ADDRESS = re2.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 
@@ -70,12 +72,16 @@ class Suite:
         event_time: datetime,
         now: datetime,
         dimensions: Dimensions = {},  # noqa: B006
+        shares: Mapping[str, float] = NO_SHARES,
     ) -> Decided:
-        """Every decision about the trace and its spans that is not in `known`. A partial trace gets none."""
+        """Every decision about the trace and its spans that is not in `known`. A partial trace gets none.
+
+        `shares`: by evaluator, how much of its sample it still looks at; the rest is `skipped: overload`.
+        """
         decided = Decided()
         if trace.partial or not trace.spans:
             return decided
-        occasion = Occasion(source, event_time, now, dimensions)
+        occasion = Occasion(source, event_time, now, dimensions, shares)
         subject = Subject(trace, None, known, occasion, Draft.of_trace(trace, event_time=event_time, source=source))
         for entry in self._of_traces:
             _decide(entry, subject, decided)
@@ -90,12 +96,13 @@ class Suite:
         event_time: datetime,
         now: datetime,
         dimensions: Dimensions = {},  # noqa: B006
+        shares: Mapping[str, float] = NO_SHARES,
     ) -> Decided:
         """Every decision about the session that is not in `known`; scores stand under its newest trace."""
         decided = Decided()
         if not session.traces or any(trace.partial for trace in session.traces):
             return decided
-        occasion = Occasion(source, event_time, now, dimensions)
+        occasion = Occasion(source, event_time, now, dimensions, shares)
         draft = Draft.of_session(session, event_time=event_time, source=source)
         subject = Subject(session.traces[-1], session, known, occasion, draft)
         for entry in self._of_sessions:
@@ -141,23 +148,29 @@ def _decide(entry: Entry, subject: Subject, decided: Decided) -> None:
     todo, settled, reason = select(entry, subject)
     before = len(decided.scores)
     if todo:
-        draft = subject.draft.of_evaluator(evaluator, entry.inclusion_probability)
-        if evaluator.needs_complete and subject.is_incomplete:
-            answers: list[Answer] = [Skip("incomplete")]
-            for item in todo:
-                decided.scores.extend(_rows(draft, item, settle(evaluator.decisions, answers)))
+        probability = entry.inclusion_probability * subject.occasion.shares.get(evaluator.name, 1.0)
+        draft = subject.draft.of_evaluator(evaluator, probability)
+        if not is_sampled(subject.sampling_unit, evaluator.name, probability):
+            _skip(draft, todo, evaluator, OVERLOAD, decided)
+        elif evaluator.needs_complete and subject.is_incomplete:
+            _skip(draft, todo, evaluator, "incomplete", decided)
         elif evaluator.lane == "inline":
             _evaluate(cast(InlineEvaluator, evaluator), todo, draft, decided)
         else:
             views = list(_views(cast(DeferredEvaluator, evaluator), todo, draft, decided))
             if views:
-                decided.requests.append(_request(entry, subject, views))
+                decided.requests.append(_request(entry, subject, views, probability))
                 settled += 1
     if not settled:
         answered = {score.evaluator for score in decided.scores[before:]}
         for decision in evaluator.decisions:
             if decision not in answered:
                 decided.passed_over[decision] = reason
+
+
+def _skip(draft: Draft, todo: Iterable[Todo], evaluator: Evaluator, reason: str, decided: Decided) -> None:
+    for item in todo:
+        decided.scores.extend(_rows(draft, item, settle(evaluator.decisions, [Skip(reason)])))
 
 
 def _evaluate(evaluator: InlineEvaluator, todo: Sequence[Todo], draft: Draft, decided: Decided) -> None:
@@ -210,7 +223,7 @@ def _views(evaluator: DeferredEvaluator, todo: Iterable[Todo], draft: Draft, dec
             decided.scores.extend(_rows(draft, item, answers))
 
 
-def _request(entry: Entry, subject: Subject, views: Sequence[View]) -> JudgeRequest:
+def _request(entry: Entry, subject: Subject, views: Sequence[View], probability: float) -> JudgeRequest:
     evaluator, occasion = entry.evaluator, subject.occasion
     whole: Trace | Session = subject.session if subject.session is not None else subject.trace
     return JudgeRequest(
@@ -227,7 +240,7 @@ def _request(entry: Entry, subject: Subject, views: Sequence[View]) -> JudgeRequ
         views=tuple(views),
         event_time=occasion.event_time,
         requested_at=occasion.now,
-        inclusion_probability=entry.inclusion_probability,
+        inclusion_probability=probability,
         dimensions=occasion.dimensions,
         source=occasion.source or Source(topic="", partition=0, offset=0),
     )

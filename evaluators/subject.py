@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -34,13 +34,18 @@ class Entry:
         return self.sample_rate if self.sample_rate > 0.0 else 1.0
 
 
+NO_SHARES: Mapping[str, float] = {}
+
+
 class Occasion(NamedTuple):
-    """When and from where the trace came."""
+    """When and from where the trace came. `shares`: of the sampled traces that an evaluator still looks at, below 1
+    while overload is shed."""
 
     source: Source | None
     event_time: datetime
     now: datetime
     dimensions: Dimensions
+    shares: Mapping[str, float] = NO_SHARES
 
 
 class Subject:

@@ -19,6 +19,7 @@ def build_all(settings: Settings, source: SourceMap) -> Suite:
     suite = build_suite(settings, source)
     try:
         _build_the_rest(settings, source)
+        _check_overload(settings, source, {evaluator.name for evaluator in suite.evaluators})
     except BaseException:
         suite.close()
         raise
@@ -37,6 +38,15 @@ def _build_the_rest(settings: Settings, source: SourceMap) -> None:
     for index, destination in enumerate(settings.notify):
         if not destination.url.get_secret_value().startswith(("http://", "https://")):
             raise source.error("must begin with http:// or https://", ("notify", index, "url"))
+
+
+def _check_overload(settings: Settings, source: SourceMap, names: set[str]) -> None:
+    for place, name in enumerate(settings.overload.shed):
+        if name not in names:
+            there_are = ", ".join(sorted(names)) or "none"
+            raise source.error(f"no evaluator is called {name!r}; there are: {there_are}", ("overload", "shed", place))
+        if name in settings.overload.shed[:place]:
+            raise source.error(f"{name!r} stands here twice", ("overload", "shed", place))
 
 
 def _path(dotted: str) -> tuple[str | int, ...]:

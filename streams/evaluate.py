@@ -33,6 +33,7 @@ from streams.emission import measurement_records, positioned, request_records, s
 from streams.feedback import Feedback
 from streams.log_guard import LogGuard
 from streams.otlp_records import RECORD_OVERHEAD_BYTES
+from streams.overload import Overload
 from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
@@ -63,8 +64,15 @@ class Evaluate:
         self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
         self._dead_letters = DeadLetters(self.name, context)
         self._poison = PoisonGuard(self.name, context, self._dead_letters)
+        self._overload = Overload(
+            context.settings.overload,
+            [evaluator.name for evaluator in suite.evaluators],
+            context.metrics,
+            at_rest=progress.at_rest,
+            waiting=lambda: progress.total_lag() or 0,
+        )
         self._gathering = SessionGathering(context, progress, self._dead_letters)
-        self._sessions = SessionEvaluation(context, progress, suite, guard, self._dead_letters)
+        self._sessions = SessionEvaluation(context, progress, suite, guard, self._dead_letters, self._overload)
         self._feedback = Feedback(context, progress, self._dead_letters)
         self._swept = 0.0
 
@@ -87,6 +95,7 @@ class Evaluate:
         self._progress.note(batch)
         try:
             if await self._guard.admits(batch):
+                self._overload.note(batch.place, batch.records[0])
                 await self._poison.work_on(batch, self._guard.epoch(batch), self._work)
                 batch.ack()
         except Abandoned:
@@ -94,6 +103,7 @@ class Evaluate:
 
     async def tick(self) -> None:
         """Let sessions come to their end, and sweep traces that stayed partial."""
+        self._overload.tick()
         await self._gathering.tick()
         now = asyncio.get_running_loop().time()
         if now - self._swept > SWEEP_EVERY_S:
@@ -179,6 +189,7 @@ class Evaluate:
                 event_time=event_time(trace.end, arrival.written),
                 now=arrival.written,
                 dimensions=self._dimensions(trace),
+                shares=self._overload.shares,
             )
             found.append(TraceDecisions(trace_id, decided.scores, decided.requests, decided.passed_over))
         return found

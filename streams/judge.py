@@ -16,7 +16,8 @@ from typing import Any
 import structlog
 
 from evaluators.protocol import Answer, DeferredEvaluator, Failure, Skip, Verdict
-from evaluators.run import Suite
+from evaluators.run import OVERLOAD, Suite
+from evaluators.select import is_sampled
 from schemas.judge_request import JudgeRequest
 from schemas.score import DecisionKey, Score
 from schemas.settings import Topics
@@ -28,6 +29,7 @@ from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, score_records
 from streams.judging import deferred_runtime
 from streams.log_guard import LogGuard
+from streams.overload import Overload
 from streams.poison import PoisonGuard
 from streams.progress import Progress
 from streams.telemetry.judge_gauges import JudgeGauges
@@ -69,6 +71,13 @@ class Judge:
         self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
         self._evaluators: Mapping[str, DeferredEvaluator] = suite.deferred()
         self._runtime = deferred_runtime(context.settings, context.warehouse)
+        self._overload = Overload(
+            context.settings.overload,
+            self._evaluators,
+            context.metrics,
+            at_rest=lambda place: not self._queues.get(place),
+            waiting=lambda: (progress.total_lag() or 0) + self._in_window(),
+        )
         self._dead_letters = DeadLetters(self.name, context)
         self._poison = PoisonGuard(self.name, context, self._dead_letters)
         self._writer = VerdictWriter(context)
@@ -107,19 +116,23 @@ class Judge:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
 
     async def tick(self) -> None:
-        """Nothing happens by the passing of time."""
+        """Shed more or less, by how long those that are next to leave have waited."""
+        for place, queue in self._queues.items():
+            if queue:
+                self._overload.note(place, queue[0].record)
+        self._overload.tick()
 
     def state(self) -> dict[str, Any]:
         """For the heartbeat."""
         return {
-            "in_flight": sum(len(queue) for queue in self._queues.values()),
+            "in_flight": self._in_window(),
             "dead_letters": dict(self._dead_letters.counts),
         }
 
     def observe(self) -> None:
         """Requests on their way, verdicts not yet stored, and what the judge's runtime knows."""
         metrics = self._context.metrics
-        metrics.buffered.labels("judge_window").set(sum(len(queue) for queue in self._queues.values()))
+        metrics.buffered.labels("judge_window").set(self._in_window())
         metrics.buffered.labels("verdicts_to_store").set(len(self._writer))
         self._gauges.read()
 
@@ -203,6 +216,7 @@ class Judge:
         if complete and not (mine and getattr(evaluator, "gives_vectors", False)):
             asked.scores = mine
             return
+        request = self._thinned(request)
         answers = await self._ask(evaluator, request, current)
         asked.vectors = _vectors(request, answers)
         scores = self._suite.to_scores(request, answers, source=asked.source)
@@ -213,6 +227,13 @@ class Judge:
         observe_judge(self._context.metrics, written, names)
         asked.scores = mine if complete else written
 
+    def _thinned(self, request: JudgeRequest) -> JudgeRequest:
+        """The request with the probability at which its evaluator is asked now: lower while overload is shed."""
+        share = self._overload.shares.get(request.evaluator, 1.0)
+        if share == 1.0:
+            return request
+        return request.model_copy(update={"inclusion_probability": request.inclusion_probability * share})
+
     async def _ask(
         self, evaluator: DeferredEvaluator | None, request: JudgeRequest, current: Mapping[str, str]
     ) -> Sequence[Sequence[Answer]]:
@@ -221,6 +242,8 @@ class Judge:
         newest = current.get(request.trace_id)
         if request.target != "session" and newest not in (None, request.fingerprint) and _follows_trace(request):
             return [[Skip("superseded", name) for name in request.decisions] for _ in request.views]
+        if not is_sampled(_sampling_unit(request), request.evaluator, request.inclusion_probability):
+            return [[Skip(OVERLOAD, name) for name in request.decisions] for _ in request.views]
         deadline = self._context.settings.judge.deadline_s
         try:
             return await evaluator.judge(request.views, deadline)
@@ -266,6 +289,9 @@ class Judge:
                 batch, "publishing verdicts", lambda: self._context.producer.publish(outgoing)
             )
 
+    def _in_window(self) -> int:
+        return sum(len(queue) for queue in self._queues.values())
+
     def _drop_lost(self) -> None:
         if self._context.generation() != self._generation:
             self._generation = self._context.generation()
@@ -286,6 +312,11 @@ def _keys(request: JudgeRequest) -> list[DecisionKey]:
         for view in request.views
         for name in request.decisions
     ]
+
+
+def _sampling_unit(request: JudgeRequest) -> str:
+    """What evaluate sampled by: a request that is here lies below the probability that it carries."""
+    return request.session_id or "" if request.target == "session" else request.trace_id
 
 
 def _follows_trace(request: JudgeRequest) -> bool:

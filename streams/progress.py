@@ -45,6 +45,11 @@ class Progress:
         except Exception:  # the consumer has not started, or is stopping
             return set()
 
+    def at_rest(self, place: tuple[str, int]) -> bool:
+        """Whether everything of a partition was received, or it is not ours any more."""
+        tp = TP(self._prefix + place[0], place[1])
+        return tp not in self.assigned() or self.lag(tp) == 0
+
     def lag(self, tp: TP) -> int | None:
         """Records of `tp` not yet received; None while the end is not known."""
         self._refresh()

@@ -30,6 +30,7 @@ from streams.emission import measurement_records, positioned, request_records, s
 from streams.gather import Group, Patience
 from streams.gathering import Gathered, Gathering
 from streams.log_guard import LogGuard
+from streams.overload import Overload
 from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
@@ -106,9 +107,16 @@ class SessionEvaluation:
     """Evaluates `sessions`, with the same steps as traces."""
 
     def __init__(
-        self, context: Context, progress: Progress, suite: Suite, guard: LogGuard, dead_letters: DeadLetters
+        self,
+        context: Context,
+        progress: Progress,
+        suite: Suite,
+        guard: LogGuard,
+        dead_letters: DeadLetters,
+        overload: Overload,
     ) -> None:
         self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
+        self._overload = overload
         self._dead_letters = dead_letters
         self._poison = PoisonGuard("evaluate", context, dead_letters)
 
@@ -117,6 +125,7 @@ class SessionEvaluation:
         self._progress.note(batch)
         try:
             if await self._guard.admits(batch):
+                self._overload.note(batch.place, batch.records[0])
                 await self._poison.work_on(batch, self._guard.epoch(batch), self._work)
                 batch.ack()
         except Abandoned:
@@ -159,6 +168,7 @@ class SessionEvaluation:
             event_time=event_time(newest.end, written),
             now=written,
             dimensions=dims,
+            shares=self._overload.shares,
         )
         made = TraceDecisions(newest.trace_id, decided.scores, decided.requests, decided.passed_over)
         position = self._guard.position(batch, record)

@@ -5,7 +5,7 @@ from .evaluation import BudgetSettings, EmbeddingSettings, EvaluatorSettings, Ju
 from .kafka import KafkaSettings, Topics
 from .load import SourceMap, load_settings, parse_settings
 from .monitoring import AlertRule, DestinationSettings, DetectorSettings, MonitorSettings, Statistic
-from .operation import HttpSettings, WorkerSettings
+from .operation import HttpSettings, OverloadSettings, WorkerSettings
 from .pipeline import (
     AssembleSettings,
     EvaluateSettings,
@@ -30,6 +30,7 @@ __all__ = [
     "JudgeSettings",
     "KafkaSettings",
     "MonitorSettings",
+    "OverloadSettings",
     "Price",
     "ReceiverSettings",
     "RedactionRule",

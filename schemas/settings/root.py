@@ -11,7 +11,7 @@ from .base import Section
 from .evaluation import EmbeddingSettings, EvaluatorSettings, JudgeSettings, Price
 from .kafka import KafkaSettings
 from .monitoring import AlertRule, DestinationSettings, MonitorSettings
-from .operation import HttpSettings, WorkerSettings
+from .operation import HttpSettings, OverloadSettings, WorkerSettings
 from .pipeline import (
     AssembleSettings,
     EvaluateSettings,
@@ -37,6 +37,7 @@ class Settings(Section):
     assemble: AssembleSettings = AssembleSettings()
     sessions: SessionSettings = SessionSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    overload: OverloadSettings = OverloadSettings()
     presets: tuple[Literal["failure_modes"], ...] = Field(
         (),
         description="Evaluators with their defaults, beside those below; an entry of the same type takes precedence.",
