@@ -43,8 +43,12 @@ class OutboxSender:
 
     def __init__(self, warehouse: Warehouse, destinations: Sequence[DestinationSettings], publish: Publish) -> None:
         self._warehouse, self._publish = warehouse, publish
-        self._destinations = {destination.name: destination for destination in destinations}
         self._webhooks = Webhooks()
+        self.use(destinations)
+
+    def use(self, destinations: Sequence[DestinationSettings]) -> None:
+        """Send to these from now on; what waits for another one is given up."""
+        self._destinations = {destination.name: destination for destination in destinations}
 
     async def run(self, partitions: Partitions) -> None:
         """Deliver until cancelled."""

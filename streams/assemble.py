@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from evaluators.run import Suite
 from schemas.errors import InvalidRecord
 from schemas.otlp import TraceFragment, assemble, decode
 from schemas.settings import AssembleSettings, Topics
@@ -88,6 +89,9 @@ class Assemble:
         metrics = self._context.metrics
         metrics.buffered.labels("open_traces").set(len(self._gathering))
         metrics.buffered_bytes.labels("open_traces").set(self._gathering.size)
+
+    async def reload(self, suite: Suite) -> None:
+        """Nothing of what can be reloaded concerns it."""
 
     async def drain(self) -> None:
         """Nothing to finish: what is open is read again from the log."""

@@ -39,6 +39,15 @@ class Component(Protocol):
         """Bring the gauges up to date, before they are read."""
         ...
 
+    async def reload(self, suite: Suite) -> None:
+        """Take up what the context's settings say now, and these evaluators; nothing is in hand.
+
+        Raises
+        ------
+        ConfigError : they cannot work here; everything is as before.
+        """
+        ...
+
     async def drain(self) -> None:
         """Finish what goes on beside the batch in hand; no new one comes."""
         ...

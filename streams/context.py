@@ -31,12 +31,13 @@ class Abandoned(EvalstreamError):
     """The partition was taken away while its work waited; whoever has it now does the work."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Context:
     """Shared by the parts of one worker.
 
     Attributes
     ----------
+    settings, source : as last loaded; only what `streams.reload` calls reloadable ever changes.
     generation : tells the current assignment of the consumer group.
     outages : what waits for a dependency just now, and how often.
     """

@@ -64,13 +64,7 @@ class Evaluate:
         self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
         self._dead_letters = DeadLetters(self.name, context)
         self._poison = PoisonGuard(self.name, context, self._dead_letters)
-        self._overload = Overload(
-            context.settings.overload,
-            [evaluator.name for evaluator in suite.evaluators],
-            context.metrics,
-            at_rest=progress.at_rest,
-            waiting=lambda: progress.total_lag() or 0,
-        )
+        self._overload = self._new_overload()
         self._gathering = SessionGathering(context, progress, self._dead_letters)
         self._sessions = SessionEvaluation(context, progress, suite, guard, self._dead_letters, self._overload)
         self._feedback = Feedback(context, progress, self._dead_letters)
@@ -118,12 +112,27 @@ class Evaluate:
         """Open sessions."""
         self._context.metrics.buffered.labels("open_sessions").set(len(self._gathering))
 
+    async def reload(self, suite: Suite) -> None:
+        """Evaluate by other evaluators from now on."""
+        self._suite, self._overload = suite, self._new_overload()
+        self._sessions.use(suite, self._overload)
+        await self.start()
+
     async def drain(self) -> None:
         """Nothing goes on beside the batch in hand."""
 
     async def close(self) -> None:
         """End the processes of users' callables."""
         await asyncio.to_thread(self._suite.close)
+
+    def _new_overload(self) -> Overload:
+        return Overload(
+            self._context.settings.overload,
+            [evaluator.name for evaluator in self._suite.evaluators],
+            self._context.metrics,
+            at_rest=self._progress.at_rest,
+            waiting=lambda: self._progress.total_lag() or 0,
+        )
 
     async def _work(self, batch: Batch) -> None:
         context, warehouse = self._context, self._context.warehouse

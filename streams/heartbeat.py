@@ -15,6 +15,7 @@ from schemas.errors import Unavailable
 from streams.component import Component
 from streams.context import Context
 from streams.progress import Progress
+from streams.reload import Reloading
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +25,11 @@ EVERY_S = 1.0
 class Heartbeat:
     """The state of one worker; `instance` is new at every start, `url` is where its probes listen."""
 
-    def __init__(self, component: Component, context: Context, progress: Progress, url: str | None = None) -> None:
-        self._component, self._context, self._progress, self._url = component, context, progress, url
+    def __init__(
+        self, component: Component, context: Context, progress: Progress, reloading: Reloading, url: str | None
+    ) -> None:
+        self._component, self._context, self._progress = component, context, progress
+        self._reloading, self._url = reloading, url
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._started = datetime.now(UTC)
 
@@ -43,6 +47,7 @@ class Heartbeat:
             "caught_up": lag == 0 and not busy,
             "pid": os.getpid(),
             "http": self._url,
+            "configured_at": datetime.fromtimestamp(self._reloading.loaded_at, UTC).isoformat(),
             "started_at": self._started.isoformat(),
         }
 

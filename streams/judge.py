@@ -11,36 +11,31 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
 
-from evaluators.protocol import Answer, DeferredEvaluator, Failure, Skip, Verdict
-from evaluators.run import OVERLOAD, Suite
-from evaluators.select import is_sampled
+from evaluators.run import Suite
 from schemas.judge_request import JudgeRequest
 from schemas.score import DecisionKey, Score
 from schemas.settings import Topics
 from schemas.source import Source
 from streams.batch import Batch
+from streams.bench import Bench, Vectors
 from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, score_records
-from streams.judging import deferred_runtime
 from streams.log_guard import LogGuard
-from streams.overload import Overload
 from streams.poison import PoisonGuard
 from streams.progress import Progress
-from streams.telemetry.judge_gauges import JudgeGauges
 from streams.telemetry.tally import count_decisions, observe_judge
 from streams.verdict_writer import VerdictWriter
 
 log = structlog.get_logger(__name__)
 
 Place = tuple[str, int]
-WINDOW_PER_SLOT = 2
-WINDOW_WAITING = 2_000  # requests that wait for a retry must not take the places of those that could run
 SURVIVED_S = 10.0  # what kills a process does so at once; a slow provider must not hold up the partition
 
 
@@ -53,7 +48,7 @@ class Asked:
     batch: Batch
     source: Source
     scores: list[Score] | None = None
-    vectors: dict[DecisionKey, tuple[float, ...]] = field(default_factory=dict)
+    vectors: Vectors = field(default_factory=dict)
 
 
 class Judge:
@@ -68,22 +63,13 @@ class Judge:
         suite: Suite,
         guard: LogGuard,
     ) -> None:
-        self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
-        self._evaluators: Mapping[str, DeferredEvaluator] = suite.deferred()
-        self._runtime = deferred_runtime(context.settings, context.warehouse)
-        self._overload = Overload(
-            context.settings.overload,
-            self._evaluators,
-            context.metrics,
-            at_rest=lambda place: not self._queues.get(place),
-            waiting=lambda: (progress.total_lag() or 0) + self._in_window(),
-        )
+        self._context, self._progress, self._guard = context, progress, guard
+        self._bench = self._new_bench(suite, None)
         self._dead_letters = DeadLetters(self.name, context)
         self._poison = PoisonGuard(self.name, context, self._dead_letters)
         self._writer = VerdictWriter(context)
-        self._window = asyncio.Semaphore(context.settings.judge.max_concurrency * WINDOW_PER_SLOT + WINDOW_WAITING)
         self._queues: dict[Place, deque[Asked]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
         self._emitting: dict[Place, asyncio.Lock] = {}
         self._generation = -1
 
@@ -98,8 +84,7 @@ class Judge:
         ------
         ConfigError : a judge needs a key or an endpoint, an embedder its extra.
         """
-        self._runtime.attach(self._evaluators.values())
-        self._gauges = JudgeGauges(self._context.metrics, self._runtime)
+        self._bench.attach()
         self._writer.start()
 
     async def receive(self, batch: Batch) -> None:
@@ -119,8 +104,8 @@ class Judge:
         """Shed more or less, by how long those that are next to leave have waited."""
         for place, queue in self._queues.items():
             if queue:
-                self._overload.note(place, queue[0].record)
-        self._overload.tick()
+                self._bench.overload.note(place, queue[0].record)
+        self._bench.overload.tick()
 
     def state(self) -> dict[str, Any]:
         """For the heartbeat."""
@@ -134,21 +119,39 @@ class Judge:
         metrics = self._context.metrics
         metrics.buffered.labels("judge_window").set(self._in_window())
         metrics.buffered.labels("verdicts_to_store").set(len(self._writer))
-        self._gauges.read()
+        self._bench.observe()
+
+    async def reload(self, suite: Suite) -> None:
+        """Answer by another configuration from now on; what is in hand is finished by the one it was begun with."""
+        bench = self._new_bench(suite, self._bench)
+        bench.attach()
+        before, self._bench = self._bench, bench
+        task = asyncio.create_task(_retire(before))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     async def drain(self) -> None:
         """Let the requests that are under way be answered and sent on."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._bench.finish()
+        if self._retiring:
+            await asyncio.wait(self._retiring)
 
     async def close(self) -> None:
         """Stop what runs; unacknowledged requests are read again."""
-        for task in self._tasks:
+        for task in self._retiring:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await self._bench.close()
         await self._writer.close()
-        await self._runtime.close()
-        await asyncio.to_thread(self._suite.close)
+
+    def _new_bench(self, suite: Suite, before: Bench | None) -> Bench:
+        return Bench(
+            self._context,
+            suite,
+            at_rest=lambda place: not self._queues.get(place),
+            waiting=lambda: (self._progress.total_lag() or 0) + self._in_window(),
+            before=before,
+        )
 
     # --- taking up -----------------------------------------------------------------------------------------------
 
@@ -162,13 +165,10 @@ class Judge:
         warehouse, trace_ids = self._context.warehouse, sorted({one.request.trace_id for one in asked})
         stored = await self._context.in_thread(batch, "verdicts", lambda: warehouse.stored_scores(trace_ids))
         current = await self._context.in_thread(batch, "fingerprints", lambda: warehouse.fingerprints(trace_ids))
-        queue, tasks = self._queues.setdefault(batch.place, deque()), []
+        queue, tasks = self._queues.setdefault(batch.place, deque()), []  # type: deque[Asked], list[asyncio.Task[None]]
         for one in asked:
-            await self._window.acquire()
             queue.append(one)
-            tasks.append(asyncio.create_task(self._answer(one, stored, current)))
-            self._tasks.add(tasks[-1])
-            tasks[-1].add_done_callback(self._tasks.discard)
+            tasks.append(await self._bench.begin(partial(self._answer, self._bench, one, stored, current)))
         if self._poison.is_watched(batch):
             await asyncio.wait(tasks, timeout=SURVIVED_S)
 
@@ -184,20 +184,20 @@ class Judge:
 
     # --- answering -----------------------------------------------------------------------------------------------
 
-    async def _answer(self, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]) -> None:
+    async def _answer(
+        self, bench: Bench, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]
+    ) -> None:
         try:
-            await self._settle_or_bury(asked, stored, current)
+            await self._settle_or_bury(bench, asked, stored, current)
             await self._emit(asked.batch)
         except Abandoned:
             log.info("partition taken away", place=asked.batch.place)
-        finally:
-            self._window.release()
 
     async def _settle_or_bury(
-        self, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]
+        self, bench: Bench, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]
     ) -> None:
         try:
-            await self._settle(asked, stored, current)
+            await self._settle(bench, asked, stored, current)
         except Abandoned:
             raise
         except Exception as error:  # a bug of ours: one request must not hold up those behind it
@@ -206,51 +206,23 @@ class Judge:
             await self._dead_letters.bury(asked.batch, [letter])
             asked.scores = []
 
-    async def _settle(self, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]) -> None:
+    async def _settle(
+        self, bench: Bench, asked: Asked, stored: Mapping[DecisionKey, Score], current: Mapping[str, str]
+    ) -> None:
         request = asked.request
         passing("judge.asked", about=[request.trace_id])
-        evaluator = self._evaluators.get(request.evaluator)
         found = [stored[key] for key in _keys(request) if key in stored]
         mine = [score for score in found if score.source == asked.source]
         complete = len(found) == len(request.views) * len(request.decisions)
-        if complete and not (mine and getattr(evaluator, "gives_vectors", False)):
+        if complete and not (mine and getattr(bench.evaluator(request), "gives_vectors", False)):
             asked.scores = mine
             return
-        request = self._thinned(request)
-        answers = await self._ask(evaluator, request, current)
-        asked.vectors = _vectors(request, answers)
-        scores = self._suite.to_scores(request, answers, source=asked.source)
+        scores, asked.vectors = await bench.judge(request, asked.source, current.get(request.trace_id))
         written = await self._writer.write(asked.batch, scores, asked.source)
         passing("judge.stored")
-        names = self._suite.current_versions()
-        count_decisions(self._context.metrics, written, names)
-        observe_judge(self._context.metrics, written, names)
+        count_decisions(self._context.metrics, written, bench.names)
+        observe_judge(self._context.metrics, written, bench.names)
         asked.scores = mine if complete else written
-
-    def _thinned(self, request: JudgeRequest) -> JudgeRequest:
-        """The request with the probability at which its evaluator is asked now: lower while overload is shed."""
-        share = self._overload.shares.get(request.evaluator, 1.0)
-        if share == 1.0:
-            return request
-        return request.model_copy(update={"inclusion_probability": request.inclusion_probability * share})
-
-    async def _ask(
-        self, evaluator: DeferredEvaluator | None, request: JudgeRequest, current: Mapping[str, str]
-    ) -> Sequence[Sequence[Answer]]:
-        if evaluator is None or evaluator.version != request.evaluator_version:
-            return [[Skip("evaluator_changed", name) for name in request.decisions] for _ in request.views]
-        newest = current.get(request.trace_id)
-        if request.target != "session" and newest not in (None, request.fingerprint) and _follows_trace(request):
-            return [[Skip("superseded", name) for name in request.decisions] for _ in request.views]
-        if not is_sampled(_sampling_unit(request), request.evaluator, request.inclusion_probability):
-            return [[Skip(OVERLOAD, name) for name in request.decisions] for _ in request.views]
-        deadline = self._context.settings.judge.deadline_s
-        try:
-            return await evaluator.judge(request.views, deadline)
-        except Exception as error:  # an evaluator must not raise; if one does, its decision failed and is on record
-            log.exception("an evaluator raised", evaluator=request.evaluator)
-            failure = [Failure(type(error).__name__, str(error), name) for name in request.decisions]
-            return [failure for _ in request.views]
 
     # --- sending on ----------------------------------------------------------------------------------------------
 
@@ -314,26 +286,8 @@ def _keys(request: JudgeRequest) -> list[DecisionKey]:
     ]
 
 
-def _sampling_unit(request: JudgeRequest) -> str:
-    """What evaluate sampled by: a request that is here lies below the probability that it carries."""
-    return request.session_id or "" if request.target == "session" else request.trace_id
-
-
-def _follows_trace(request: JudgeRequest) -> bool:
-    """Whether the decisions hang on the whole trace, so that a newer revision is asked about anew."""
-    return all(view.target_digest == request.fingerprint for view in request.views)
-
-
-def _vectors(request: JudgeRequest, answers: Sequence[Sequence[Answer]]) -> dict[DecisionKey, tuple[float, ...]]:
-    return {
-        DecisionKey(
-            request.trace_id,
-            answer.decision or request.decisions[0],
-            request.evaluator_version,
-            view.target_id,
-            view.target_digest,
-        ): answer.vector
-        for view, given in zip(request.views, answers, strict=True)
-        for answer in given
-        if isinstance(answer, Verdict) and answer.vector is not None
-    }
+async def _retire(bench: Bench) -> None:
+    try:
+        await bench.finish()
+    finally:
+        await bench.close()

@@ -19,6 +19,7 @@ from drift.monitor import Found
 from drift.monitor import Monitor as Watch
 from drift.observations import of_columns
 from drift.protocol import Observations
+from evaluators.run import Suite
 from schemas.alert import Alert
 from schemas.drift_event import DriftEvent
 from schemas.errors import Fenced, InvalidRecord
@@ -105,6 +106,12 @@ class Monitor:
 
     def observe(self) -> None:
         """Nothing beside what `tick` has read."""
+
+    async def reload(self, suite: Suite) -> None:
+        """Watch by other rules and detectors: each partition is claimed anew, with the state that is stored."""
+        async with self._lock:
+            self._claimed.clear()
+        self._outbox.use(self._context.settings.notify)
 
     async def drain(self) -> None:
         """Nothing goes on beside the batch in hand but deliveries, and those can be ended at any time."""

@@ -120,6 +120,10 @@ class SessionEvaluation:
         self._dead_letters = dead_letters
         self._poison = PoisonGuard("evaluate", context, dead_letters)
 
+    def use(self, suite: Suite, overload: Overload) -> None:
+        """Evaluate by these from now on."""
+        self._suite, self._overload = suite, overload
+
     async def receive(self, batch: Batch) -> None:
         """Evaluate the sessions of a chunk, each in turn."""
         self._progress.note(batch)

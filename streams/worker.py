@@ -25,6 +25,7 @@ from streams.intake import Intake
 from streams.log_guard import LogGuard
 from streams.logs import configure_logs
 from streams.progress import Progress
+from streams.reload import Load, Reloading
 from streams.starting import Starting
 from streams.telemetry import Metrics
 from streams.telemetry.probes import Probes, Readiness
@@ -36,11 +37,12 @@ TICK_S = 0.25
 STOP_S = 5.0  # to commit and to leave the group, once what is in hand is done or given up
 
 
-def run_worker(component: str, settings: Settings, source: SourceMap, http_port: int | None = None) -> int:
-    """Run one component until SIGTERM or SIGINT; the exit code.
+def run_worker(component: str, load: Load, http_port: int | None = None) -> int:
+    """Run one component until SIGTERM or SIGINT; the exit code. SIGHUP reloads the configuration.
 
     Parameters
     ----------
+    load : reads the configuration, now and whenever it is to be reloaded.
     http_port : where its probes listen; default: by `http.port`.
 
     Raises
@@ -50,19 +52,23 @@ def run_worker(component: str, settings: Settings, source: SourceMap, http_port:
     import uvloop
 
     configure_logs()
+    settings, source = load()
     if component not in COMPONENTS:
         raise ConfigError(f"no component is called {component!r}; there are {', '.join(COMPONENTS)}")
     if http_port is None and settings.http.port is not None:
         http_port = settings.http.port and settings.http.port + COMPONENTS.index(component)
     if http_port is not None:
         check_exposure(settings, source, "http")
-    return uvloop.run(_Worker(component, settings, source, http_port).run())
+    return uvloop.run(_Worker(component, settings, source, load, http_port).run())
 
 
 class _Worker:
-    def __init__(self, component: str, settings: Settings, source: SourceMap, http_port: int | None) -> None:
+    def __init__(
+        self, component: str, settings: Settings, source: SourceMap, load: Load, http_port: int | None
+    ) -> None:
         self._name, self._settings, self._source, self._http_port = component, settings, source, http_port
-        self._stop = asyncio.Event()
+        self._load = load
+        self._stop, self._reload = asyncio.Event(), asyncio.Event()
         self._metrics = Metrics()
         self._metrics.build_info.labels(component, version("evalstream"), platform.python_version()).set(1)
         self._starting = Starting(component, self._stop, self._metrics)
@@ -72,6 +78,7 @@ class _Worker:
     async def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload.set)
         suite = await asyncio.to_thread(build_all, self._settings, self._source)
         server = await self._listen()
         try:
@@ -93,21 +100,23 @@ class _Worker:
             progress.attach(self._app)
             guard.attach(self._app)
             self._metrics.observers += [lambda: progress.observe(self._metrics), component.observe]
-            await self._serve(component, Heartbeat(component, context, progress, url), intake)
+            reloading = Reloading(self._load, context, component, intake, suite)
+            await self._serve(component, Heartbeat(component, context, progress, reloading, url), intake, reloading)
         finally:
             await context.producer.close()
             context.warehouse.close()
 
-    async def _serve(self, component: Component, heartbeat: Heartbeat, intake: Intake) -> None:
+    async def _serve(self, component: Component, heartbeat: Heartbeat, intake: Intake, reloading: Reloading) -> None:
         await component.start()
         await self._app.start()
-        reporting = asyncio.create_task(heartbeat.run())
+        beside = [asyncio.create_task(heartbeat.run()), asyncio.create_task(reloading.run(self._reload))]
         ticking = asyncio.create_task(self._tick(component))
         log.info("started", component=self._name, instance=heartbeat.instance)
         await self._stop.wait()
         await self._drain(component, intake, ticking)
-        reporting.cancel()
-        await asyncio.gather(reporting, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         try:
             async with asyncio.timeout(STOP_S):
                 await self._app.stop()

@@ -25,6 +25,7 @@ from streams.cli.publish import publish
 from streams.cli.query import query
 from streams.cli.receiver import receiver
 from streams.cli.reconcile import reconcile
+from streams.cli.reload import reload
 from streams.cli.replay import replay
 from streams.cli.run import run
 from streams.cli.scores import scores
@@ -58,7 +59,7 @@ def _common(
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    START: (init, check, up, status),
+    START: (init, check, up, status, reload),
     SEND: (publish, run, replay, feedback),
     LOOK: (scores, alerts, why, query),
     KEEP: (worker, receiver, reconcile, version),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli import console, options
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings, SourceMap
 
 
 class Component(StrEnum):
@@ -28,15 +31,18 @@ def worker(
         typer.Option(min=0, max=65535, help="Port of /healthz, /readyz and /metrics; 0: any free. Default: http.port."),
     ] = None,
 ) -> None:
-    """Run one component until SIGTERM. Start as many as the topics have partitions.
+    """Run one component until SIGTERM. Start as many as the topics have partitions. SIGHUP reloads the configuration.
 
     Example: KAFKA_BOOTSTRAP_SERVERS=kafka:9092 evalstream worker evaluate -c evalstream.yaml
     """
     from streams.cli.locate import locate, need_broker
     from streams.worker import run_worker
 
-    found = locate(config, data)
-    need_broker(found)
-    if found.settings.redaction.key is None:
+    def load() -> tuple[Settings, SourceMap]:
+        found = locate(config, data)
+        need_broker(found)
+        return found.settings, found.source
+
+    if load()[0].redaction.key is None:
         console.note("warning: EVALSTREAM_KEY is not set; who knows the project's name can confirm a redacted value")
-    raise typer.Exit(run_worker(component.value, found.settings, found.source, http_port))
+    raise typer.Exit(run_worker(component.value, load, http_port))

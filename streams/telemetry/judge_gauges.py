@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+
 from evaluators.deferred import DeferredRuntime
 from streams.telemetry.metrics import Metrics
 
 
 class JudgeGauges:
-    """Reads the counts, limits and spending of one runtime whenever `read` is called."""
+    """Reads the counts, limits and spending of one runtime whenever `read` is called; nothing before it is in use."""
 
     def __init__(self, metrics: Metrics, runtime: DeferredRuntime) -> None:
-        self._metrics, self._judge = metrics, runtime.judge_in_use
-        if self._judge is not None:
-            self._attempts = metrics.follower(metrics.judge_attempts, self._judge.provider.attempts)
-            self._questions = metrics.follower(metrics.judge_questions, self._judge.counts)
+        self._metrics, self._runtime = metrics, runtime
 
     def read(self) -> None:
-        judge = self._judge
+        judge = self._runtime.judge_in_use
         if judge is None:
             return
-        self._attempts()
-        self._questions()
+        for catch_up in self._followers:
+            catch_up()
         limiter = judge.provider.limiter
         self._metrics.judge_in_flight.set(limiter.in_flight)
         self._metrics.judge_limit.set(int(limiter.limit))
         self._metrics.judge_spent_usd.set(judge.budget.spent_usd)
+
+    @cached_property
+    def _followers(self) -> tuple[Callable[[], None], ...]:
+        judge, metrics = self._runtime.judge, self._metrics
+        return (
+            metrics.follower(metrics.judge_attempts, judge.provider.attempts),
+            metrics.follower(metrics.judge_questions, judge.counts),
+        )

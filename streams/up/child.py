@@ -90,6 +90,11 @@ class Child:
         self._backoff_s = min(self._backoff_s * 2, MAX_BACKOFF_S)
         return code
 
+    def ask_to_reload(self) -> None:
+        """SIGHUP; one that is just being started reads the configuration anyway."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGHUP)
+
     def ask_to_stop(self) -> None:
         """SIGTERM; it is not started again."""
         self._start_again = None

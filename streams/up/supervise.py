@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import termios
 import time
 from collections.abc import Callable
 from itertools import groupby
@@ -13,10 +14,12 @@ from schemas.errors import ConfigError, Unavailable
 from streams.cli import exits
 from streams.runtime import Component, Runtime, now, without_password, write_runtime
 from streams.up.child import Child
-from streams.up.plan import BROKER_STAGE, Plan
+from streams.up.plan import BROKER_STAGE, WORKERS, Plan
 
 LOOK_EVERY_S = 0.2
 BROKER_START_S = 30.0
+RELOAD_AHEAD_S = 2.0
+STDIN = 0
 Tell = Callable[[str], None]
 
 
@@ -32,10 +35,12 @@ class Supervisor:
         self._plan, self._tell = plan, tell
         self._children = plan.children
         self._stopping: int | None = None
+        self._reload_asked = False
+        self._terminal = os.isatty(STDIN)
         self._started_at = now()
 
     def run(self, on_started: Callable[[], None]) -> int:
-        """Start everything, watch until SIGINT or SIGTERM, stop everything; the exit code.
+        """Start everything, watch until SIGINT or SIGTERM, stop everything; the exit code. SIGHUP is passed on.
 
         Raises
         ------
@@ -43,13 +48,14 @@ class Supervisor:
         Unavailable : the broker or the warehouse does not answer.
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._note_signal)
+            signal.signal(number, self._note_hangup if number == signal.SIGHUP else self._note_signal)
         try:
             self._start()
             if self._stopping is None:
                 on_started()
             while self._stopping is None:
                 self._look()
+                self._reload()
                 time.sleep(LOOK_EVERY_S)
         finally:
             self._stop()
@@ -88,6 +94,20 @@ class Supervisor:
             if code is not None or child.restarts != before:
                 self._write()
 
+    def _reload(self) -> None:
+        """Let the workers read the configuration again: `evaluate` last, so that `judge` knows what it will ask."""
+        if not self._reload_asked:
+            return
+        self._reload_asked = False
+        workers = sorted((c for c in self._children if c.name in WORKERS), key=lambda child: child.name == "evaluate")
+        for child in workers:
+            if child.name == "evaluate":
+                time.sleep(RELOAD_AHEAD_S)
+            child.ask_to_reload()
+        self._tell(
+            f"the workers read {self._plan.config} again; `evalstream status` and their logs tell what came of it"
+        )
+
     def _stop(self) -> None:
         by_stage = groupby(reversed(self._children), key=lambda child: child.stage)
         for _, children in by_stage:
@@ -120,11 +140,26 @@ class Supervisor:
             ),
         )
 
+    def _note_hangup(self, number: int, frame: object) -> None:
+        """Reload, unless it means that the terminal is gone."""
+        if self._terminal and not _answers(STDIN):
+            self._note_signal(number, frame)
+        else:
+            self._reload_asked = True
+
     def _note_signal(self, number: int, frame: object) -> None:
         if self._stopping is not None:  # asked twice: no more patience
             for child in self._children:
                 child.grace_s = 0.0
         self._stopping = number
+
+
+def _answers(terminal: int) -> bool:
+    try:
+        termios.tcgetattr(terminal)
+    except (termios.error, OSError):
+        return False
+    return True
 
 
 def _component(child: Child, url: str | None) -> Component:
