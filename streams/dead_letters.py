@@ -57,7 +57,7 @@ class DeadLetters:
         for letter in letters:
             self.counts[letter.reason] += 1
             reason = self._context.metrics.bounded("dead letter", letter.reason)
-            self._context.metrics.dead_letters.labels(self._component, reason).inc()
+            self._context.metrics.dead_letters.labels(reason).inc()
             log.warning("dead letter", reason=letter.reason, detail=letter.detail, source=letter.source.model_dump())
         context = self._context
         await context.in_thread(batch, "dead letters", lambda: context.warehouse.write_dead_letters(letters))

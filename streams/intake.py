@@ -7,6 +7,7 @@ which a worker may drain, or change its configuration.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import perf_counter, time
@@ -18,7 +19,7 @@ Receive = Callable[[Batch], Awaitable[None]]
 
 
 class Intake:
-    """Hands batches to receivers. `generation` tells the current assignment."""
+    """Hands batches to receivers. `generation` tells the current assignment; `taken` counts records by topic."""
 
     def __init__(self, metrics: Metrics, generation: Callable[[], int]) -> None:
         self._metrics, self._generation = metrics, generation
@@ -27,6 +28,7 @@ class Intake:
         self._at_rest = asyncio.Event()
         self._at_rest.set()
         self._in_hand = 0
+        self.taken: Counter[str] = Counter()
 
     def through(self, receivers: Mapping[str, Receive]) -> dict[str, Receive]:
         """The same receivers behind this door."""
@@ -72,6 +74,7 @@ class Intake:
 
     def _note(self, topic: str, count: int, took_s: float, age_s: float) -> None:
         metrics = self._metrics
+        self.taken[topic] += count
         metrics.records.labels(topic).inc(count)
         metrics.batch_records.labels(topic).observe(count)
         metrics.batch_seconds.labels(topic).observe(took_s)

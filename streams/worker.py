@@ -124,7 +124,7 @@ class _Worker:
                 await heartbeat.end()
         except TimeoutError:
             log.warning("not everything was committed in time; it is read again at the next start", seconds=STOP_S)
-        log.info("stopped", component=self._name)
+        log.info("stopped", component=self._name, records=dict(intake.taken))
 
     async def _drain(self, component: Component, intake: Intake, ticking: asyncio.Task[None]) -> None:
         """Begin nothing new, and finish what is in hand."""

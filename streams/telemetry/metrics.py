@@ -68,7 +68,7 @@ class Metrics:
         "topic",
         buckets=LONG_S,
     )
-    dead_letters = Measure(Counter, "evalstream_dead_letters_total", "Records set aside.", "component", "reason")
+    dead_letters = Measure(Counter, "evalstream_dead_letters_total", "Records set aside.", "reason")
     dropped = Measure(
         Counter, "evalstream_dropped_total", "What was left out on purpose, beside decisions.", "what", "reason"
     )
