@@ -7,7 +7,7 @@ SHARED ?= ../shared
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint contract bench bench-failures bench-drift docs clean
+.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ bench: $(VENV)/.installed-test ## Speed of the pipeline, the judge and the dev b
 	$(BIN)/python -m tests.benchmarks.pipeline
 	$(BIN)/python -m tests.benchmarks.judge
 	$(BIN)/python -m tests.benchmarks.broker
+
+bench-overload: $(VENV)/.installed-test ## Memory, lag and shedding at ten times the sustainable rate.
+	$(BIN)/python -m tests.benchmarks.overload
 
 bench-failures: $(VENV)/.installed-test ## Recall, false alarms and cost of the evaluators of failure modes, beside baselines.
 	$(BIN)/python -m tests.benchmarks.failure_modes

@@ -99,6 +99,7 @@ class Bench:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._gauges.catch_up()
         await self._runtime.close()
         await asyncio.to_thread(self.suite.close)
 

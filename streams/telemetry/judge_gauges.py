@@ -16,15 +16,21 @@ class JudgeGauges:
         self._metrics, self._runtime = metrics, runtime
 
     def read(self) -> None:
+        """Counters and gauges."""
+        self.catch_up()
         judge = self._runtime.judge_in_use
         if judge is None:
             return
-        for catch_up in self._followers:
-            catch_up()
         limiter = judge.provider.limiter
         self._metrics.judge_in_flight.set(limiter.in_flight)
         self._metrics.judge_limit.set(int(limiter.limit))
         self._metrics.judge_spent_usd.set(judge.budget.spent_usd)
+
+    def catch_up(self) -> None:
+        """Counters alone: of a runtime that is not the newest any more."""
+        if self._runtime.judge_in_use is not None:
+            for catch_up in self._followers:
+                catch_up()
 
     @cached_property
     def _followers(self) -> tuple[Callable[[], None], ...]:

@@ -60,6 +60,10 @@ class Scrape:
         """The sum over all series of this name that have these labels."""
         return sum(s.value for s in self._samples if s.name == name and labels.items() <= s.labels.items())
 
+    def highest(self, name: str) -> float:
+        """The largest value of any series of this name."""
+        return max((s.value for s in self._samples if s.name == name), default=0.0)
+
     def names(self) -> set[str]:
         """Names of samples that are ours."""
         return {sample.name for sample in self._samples if sample.name.startswith("evalstream_")}
