@@ -7,6 +7,7 @@ See docs/concepts/drift.md for what is proven, what is measured, and what breaks
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -20,6 +21,7 @@ from drift.conformal import randomiser
 from drift.conformal.blocks import Blocks
 from drift.conformal.calendar import Calendar, calendar_cells, calendar_size
 from drift.conformal.layout import Graded, PassFail
+from drift.conformal.recursion import mean
 from drift.conformal.scale import Scale, Shape, chosen_scale
 from drift.conformal.track import Columns, Event, Track
 from drift.detectors.conformal_state import decoded, encoded
@@ -89,6 +91,7 @@ class ConformalBank:
         self.followed: dict[int, Followed] = {}
         self.blocks = Blocks(options.block) if options.block > 1 else None
         self._dirty = np.zeros(16, dtype=np.bool_)
+        self._patience = math.inf
 
     def update(self, observations: Observations) -> list[Detection]:
         values = np.where(np.abs(observations.value) <= LARGEST_VALUE, observations.value, np.nan)
@@ -111,6 +114,7 @@ class ConformalBank:
         if self.blocks is not None:
             done, value = self.blocks.close(rows, value)
             index, rows, patience = index[done], rows[done], patience[done] / self.options.block
+        self._patience = float(patience[-1]) if len(patience) else self._patience
         time = np.clip(observations.time[index], 0, LATEST_TIME).astype(np.int64)
         found: list[Detection] = []
         for which, track in self.tracks.items():
@@ -136,6 +140,14 @@ class ConformalBank:
                 if not decoded(self, row, stored.state):
                     self.dropped["detector_state"] += 1
                 self._dirty[row] = False
+
+    def evidence(self, key: str) -> tuple[float, float]:
+        """The present mean of R in a segment, and the patience that was asked for last."""
+        row = self.rows.table.number(key)
+        if row is None or self.track_of[row] == WAITING:
+            return 0.0, self._patience
+        store = self.tracks[int(self.track_of[row])].store
+        return float(mean(store["r"][self.place[row]][np.newaxis])[0]), self._patience
 
     def reserve(self, rows: int) -> None:
         """Make room for so many rows."""

@@ -25,7 +25,7 @@ def show_events(found: Sequence[DriftEvent], *, as_json: bool) -> None:
         return
     console.show_table(
         f"{len(found)} drift events",
-        ["found", "changed", "segment", "detector", "change", "before", "after", "traces since", "explanation"],
+        ["found", "changed", "segment", "detector", "change", "before", "after", "traces since", "what and why"],
         [
             [
                 event.detected_at,
@@ -36,7 +36,7 @@ def show_events(found: Sequence[DriftEvent], *, as_json: bool) -> None:
                 level_text(event.before, event.before_low, event.before_high),
                 level_text(event.after, event.after_low, event.after_high),
                 event.observations_after,
-                " — ".join([event.explanation, *([event.cause.explanation] if event.cause else [])]),
+                said(event),
             ]
             for event in found
         ],
@@ -58,6 +58,12 @@ def change_text(event: DriftEvent) -> str:
     """What kind of change, in which epoch; whether the size is told anew."""
     again = f", size told again ({event.revision})" if event.revision else ""
     return f"{event.change.replace('_', ' ')}, epoch {event.epoch}{again}"
+
+
+def said(event: DriftEvent) -> str:
+    """What the other columns do not say: what moved and why; the detector's own words where it knows no levels."""
+    own = [event.explanation] if event.after_low is None else [event.subject] if event.subject else []
+    return "; ".join([*own, *([event.cause.explanation] if event.cause else [])])
 
 
 def level_text(value: float | None, low: float | None, high: float | None) -> str:
