@@ -27,6 +27,7 @@ from schemas.measurement import MeasurementBatch
 from schemas.settings import Topics
 from sinks.outbox import OutboxSender
 from streams.batch import Batch
+from streams.causes import with_cause
 from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
@@ -190,10 +191,16 @@ class Monitor:
         """Store all that changed in one transaction."""
         context = self._context
         alerts = await context.in_thread(batch, "explaining alerts", lambda: [self._explained(a) for a in found.alerts])
+        watched = context.settings.monitor
+        events = await context.in_thread(
+            batch,
+            "explaining changes",
+            lambda: [with_cause(event, context.warehouse, watched) for event in found.drift_events],
+        )
         passing("monitor.counted")
         rows = claimed.watch.dirty()
         read = [self._guard.position(batch, batch.records[-1])] if batch is not None else []
-        if not rows and not alerts and not found.drift_events and not read:
+        if not rows and not alerts and not events and not read:
             return
         await context.in_thread(
             batch,
@@ -204,13 +211,13 @@ class Monitor:
                 rows=rows,
                 positions=claimed.positions,
                 read=read,
-                drift_events=found.drift_events,
+                drift_events=events,
                 alerts=alerts,
-                notifications=notifications(alerts, found.drift_events, context.settings),
+                notifications=notifications(alerts, events, context.settings),
             ),
         )
         passing("monitor.committed")
-        self._tell(alerts, found.drift_events)
+        self._tell(alerts, events)
 
     def _explained(self, alert: Alert) -> Alert:
         """With the traces that pulled the statistic and the labels that changed with it."""

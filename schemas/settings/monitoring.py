@@ -39,6 +39,10 @@ class MonitorSettings(Section):
         gt=0,
         description="Of all detectors and segments together, for detectors without a `patience` of their own; the patience follows from the traffic.",
     )
+    traffic_labels: tuple[str, ...] = Field(
+        (),
+        description="Evaluators whose label tells what kind of request a trace is; other shares of them explain a change as one of traffic.",
+    )
     allowed_lateness_s: float = Field(
         60.0, ge=0, description="A window closes this long after the watermark passed it."
     )

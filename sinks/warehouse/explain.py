@@ -22,9 +22,9 @@ BEFORE_FACTOR = 4
 BEFORE_AT_LEAST = timedelta(hours=1)
 RELEASE_ATTRIBUTES = ("service.version", "deployment.name", "deployment.id")
 
-_MODEL = func.coalesce(spans.c.response_model, spans.c.request_model)
+MODEL = func.coalesce(spans.c.response_model, spans.c.request_model)
 _SPAN_VALUES: dict[str, Any] = {
-    "model": _MODEL,
+    "model": MODEL,
     "prompt_name": spans.c.prompt_name,
     "prompt_version": spans.c.prompt_version,
 }
@@ -159,7 +159,7 @@ def _labels(database: Database, connection: Connection, segment: Segment) -> lis
         return read
 
     return [
-        ("model", most(_MODEL, of_spans=True)),
+        ("model", most(MODEL, of_spans=True)),
         ("prompt_version", most(spans.c.prompt_version, of_spans=True)),
         *((name, most(member(database, traces.c.resource, name), of_spans=False)) for name in RELEASE_ATTRIBUTES),
     ]

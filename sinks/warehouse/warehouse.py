@@ -8,6 +8,7 @@ from schemas.settings.pipeline import WarehouseSettings
 
 from .accounts import Accounts
 from .attempts import Starts
+from .compare import Comparisons
 from .components import Components
 from .database import Database
 from .decisions import Decisions
@@ -22,7 +23,6 @@ from .query import Queries
 from .read import Reads
 from .registry import Registry
 from .schema import Schema
-from .series import Series
 from .sessions import Sessions
 from .store import TraceWrites
 from .why import Explained
@@ -41,7 +41,7 @@ class Warehouse(
     Judging,
     Monitoring,
     Explanations,
-    Series,
+    Comparisons,
     Notifications,
     Components,
     Reads,

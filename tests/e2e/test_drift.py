@@ -1,5 +1,5 @@
 """A change of quality, published as traces: one drift event, at the right time and of the right size; and with the monitor
-killed in the middle the same event, once, bit for bit."""
+killed in the middle the same event, once, bit for bit (but for the cause, which is read from what is stored by then)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def traces(start: float) -> list[bytes]:
             "span_id": f"s{number}",
             "name": "chat",
             "kind": "llm",
+            "response_model": "model-1" if number < BEFORE else "model-2",
             "start": began - 0.1,
             "end": began,
             "input_messages": [{"role": "user", "content": f"question {number}"}],
@@ -74,6 +75,7 @@ def test_one_change_is_one_event_however_the_monitor_dies(new_stack: MakeStack) 
     calm.settle(COMPONENTS)
     (event,) = calm.cli("drift")
     right(event, start)
+    because_of_the_model(event)
     assert topic(calm) == [event["event_id"]]
 
     stormy.start(*COMPONENTS)
@@ -102,6 +104,13 @@ def right(event: dict[str, Any], start: float) -> None:
     changed, found = (seconds / SPACING_S for seconds in since)
     assert abs(changed - BEFORE) <= 100
     assert BEFORE < found <= BEFORE + 150
+
+
+def because_of_the_model(event: dict[str, Any]) -> None:
+    """Another model answers from the change on, and nothing else is different."""
+    assert (event["cause"]["verdict"], event["cause"]["factor"]) == ("app", "model")
+    assert {g["value"] for g in event["cause"]["effects"][0]["groups"]} == {"model-1", "model-2"}
+    assert event["labels_changed"] == [{"label": "model", "before": "model-1", "after": "model-2"}]
 
 
 def topic(stack: Stack) -> list[str]:

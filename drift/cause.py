@@ -1,0 +1,162 @@
+"""Which explanation fits a change: the app, the traffic, or the judge.
+
+For each thing known of the traces (a *factor*: the model that answered, the prompt version, a kind of request, the judge's model) the
+difference between the mean scores before and after is split in two (Kitagawa: Components of a difference between two
+rates, JASA 50, 1955): what other shares of its values account for at equal scores, and what other scores account for at
+equal shares. A value seen on one side only has the score it has there on both, so that a model that replaced another counts
+as composition whole. Intervals are of a bootstrap over traces, with a fixed seed.
+
+A factor explains a change when its composition accounts for half of the difference or more, and its 90 % interval lies on that side
+of zero. That is association, not proof: what changed at the same moment for another reason is told as a cause, and where
+two kinds of factor fit, neither is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.cause import Cause, CauseKind, Effect, GroupShift
+
+LEAST_TRACES = 20
+"""On either side; below, nothing is said."""
+LEAST_SHARE = 0.5
+DRAWS, SEED, TAIL = 300, 7, 5.0
+MOST_GROUPS, SHOWN_GROUPS = 30, 6
+REST = "(other)"
+WORDS: Mapping[CauseKind, str] = {"app": "app change", "traffic": "traffic change", "judge": "judge change"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The traces on one side of a change: their scores, and of each factor the value in each trace ("" = none)."""
+
+    scores: Sequence[float]
+    factors: Mapping[str, Sequence[str]]
+
+
+def explained(before: Sample, after: Sample, kinds: Mapping[str, CauseKind]) -> Cause:
+    """The cause, as far as the factors tell. `kinds`: what a change of each factor would mean."""
+    n, m = len(before.scores), len(after.scores)
+    if min(n, m) < LEAST_TRACES:
+        return Cause(
+            verdict="unclear",
+            explanation=f"unclear: {n} traces before and {m} after are too few to compare",
+            traces_before=n,
+            traces_after=m,
+        )
+    difference = float(np.mean(after.scores) - np.mean(before.scores))
+    effects = [
+        _effect(name, kinds[name], before, after)
+        for name in kinds
+        if len({*before.factors.get(name, ()), *after.factors.get(name, ())}) > 1
+    ]
+    effects.sort(key=lambda e: -_share(e, difference))
+    fitting = [e for e in effects if _fits(e, difference)]
+    found = {effect.kind for effect in fitting}
+    common: dict[str, Any] = {
+        "traces_before": n,
+        "traces_after": m,
+        "difference": difference,
+        "effects": tuple(effects),
+    }
+    if len(found) == 1:
+        first = fitting[0]
+        return Cause(verdict=first.kind, factor=first.factor, explanation=_said(first, difference), **common)
+    if found:
+        names = ", ".join(f"{e.factor} ({_portion(e, difference)})" for e in fitting)
+        return Cause(verdict="unclear", explanation=f"unclear: several things changed at once, {names}", **common)
+    looked = ", ".join(kinds) or "nothing"
+    return Cause(
+        verdict="unclear",
+        explanation=f"unclear: the scores changed by {difference:+.2g} with the traces as they were ({looked} compared)",
+        **common,
+    )
+
+
+def _effect(name: str, kind: CauseKind, before: Sample, after: Sample) -> Effect:
+    values, old, new = _coded(before.factors[name], after.factors[name])
+    x, y = np.asarray(before.scores, dtype=np.float64), np.asarray(after.scores, dtype=np.float64)
+    count = len(values)
+    composition, within = _split(old, x, new, y, count)
+    rng = np.random.default_rng(SEED)
+    drawn = []
+    for _ in range(DRAWS):
+        i, j = rng.integers(0, len(x), len(x)), rng.integers(0, len(y), len(y))
+        drawn.append(_split(old[i], x[i], new[j], y[j], count)[0])
+    low, high = np.percentile(drawn, [TAIL, 100 - TAIL])
+    groups = _groups(values, old, x, new, y)
+    return Effect(
+        factor=name, kind=kind, composition=composition, within=within, low=low, high=high, groups=tuple(groups)
+    )
+
+
+def _split(
+    old: NDArray[np.intp], x: NDArray[np.float64], new: NDArray[np.intp], y: NDArray[np.float64], count: int
+) -> tuple[float, float]:
+    """Composition and within."""
+    p, q = np.bincount(old, minlength=count) / len(x), np.bincount(new, minlength=count) / len(y)
+    sums = np.bincount(old, weights=x, minlength=count) / len(x), np.bincount(new, weights=y, minlength=count) / len(y)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a, b = sums[0] / p, sums[1] / q
+    a, b = np.where(p > 0, a, b), np.where(q > 0, b, a)
+    seen = (p > 0) | (q > 0)
+    composition = np.sum(((q - p) * (a + b) / 2)[seen])
+    within = np.sum(((b - a) * (p + q) / 2)[seen])
+    return float(composition), float(within)
+
+
+def _coded(before: Sequence[str], after: Sequence[str]) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]:
+    """The values by number; the rarest of very many are one."""
+    values, codes, counts = np.unique([*before, *after], return_inverse=True, return_counts=True)
+    names = [str(value) for value in values]
+    if len(names) > MOST_GROUPS:
+        kept = np.argsort(-counts, kind="stable")[: MOST_GROUPS - 1]
+        place = np.full(len(names), MOST_GROUPS - 1)
+        place[kept] = np.arange(len(kept))
+        names, codes = [*(names[i] for i in kept), REST], place[codes]
+    return names, codes[: len(before)], codes[len(before) :]
+
+
+def _groups(
+    values: Sequence[str], old: NDArray[np.intp], x: NDArray[np.float64], new: NDArray[np.intp], y: NDArray[np.float64]
+) -> list[GroupShift]:
+    """Those whose shares changed most."""
+    found = [
+        GroupShift(
+            value=value or "(none)",
+            share_before=float(np.mean(old == i)),
+            share_after=float(np.mean(new == i)),
+            mean_before=float(x[old == i].mean()) if (old == i).any() else None,
+            mean_after=float(y[new == i].mean()) if (new == i).any() else None,
+        )
+        for i, value in enumerate(values)
+    ]
+    return sorted(found, key=lambda g: (-abs(g.share_after - g.share_before), g.value))[:SHOWN_GROUPS]
+
+
+def _share(effect: Effect, difference: float) -> float:
+    return effect.composition / difference if difference else 0.0
+
+
+def _fits(effect: Effect, difference: float) -> bool:
+    aside = effect.low > 0 if difference > 0 else effect.high < 0
+    return aside and _share(effect, difference) >= LEAST_SHARE
+
+
+def _portion(effect: Effect, difference: float) -> str:
+    return f"{effect.composition:+.2g} [{effect.low:+.2g}, {effect.high:+.2g}] of {difference:+.2g}"
+
+
+def _said(effect: Effect, difference: float) -> str:
+    grown = max(effect.groups, key=lambda g: g.share_after - g.share_before)
+    shrunk = min(effect.groups, key=lambda g: g.share_after - g.share_before)
+    return (
+        f"{WORDS[effect.kind]}: {effect.factor} {grown.value} went from {grown.share_before:.0%} to {grown.share_after:.0%} of "
+        f"the traces, {shrunk.value} from {shrunk.share_before:.0%} to {shrunk.share_after:.0%}; "
+        f"that accounts for {_portion(effect, difference)}"
+    )
