@@ -7,7 +7,7 @@ SHARED ?= ../shared
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean
+.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean faults faults-short
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,6 +28,12 @@ lint: $(VENV)/.installed-test ## ruff, import-linter and mypy.
 
 contract: $(VENV)/.installed-test ## Contract and end-to-end tests on real Apache Kafka, PostgreSQL and Collector (../shared).
 	SHARED=$(SHARED) PYTHON=$(BIN)/python .ci/contract $(PYTEST_ARGS)
+
+faults: $(VENV)/.installed-test ## Everything that can fail, fails: nothing lost, nothing twice (half an hour a world; Kafka and PostgreSQL where given).
+	$(BIN)/python -m tests.faults
+
+faults-short: $(VENV)/.installed-test ## A few of the faults, a few times, without Kafka or PostgreSQL: for CI (minutes).
+	$(BIN)/python -m tests.faults --world embedded --short
 
 bench: $(VENV)/.installed-test ## Speed of the pipeline, the judge and the dev broker, each beside a bare loop (minutes).
 	$(BIN)/python -m tests.benchmarks.pipeline

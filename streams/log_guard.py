@@ -78,7 +78,7 @@ class LogGuard:
         return batch.first_offset <= stored.next_offset or await self._behind(batch, stored)
 
     async def _is_another_log(self, batch: Batch, stored: Position) -> bool:
-        if batch.end < stored.next_offset:
+        if max(batch.end, batch.next_offset) < stored.next_offset:
             return True
         if stored.digest is None:
             return False

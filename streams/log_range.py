@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,7 @@ from streams.status import partitions_of
 
 FETCH_MS = 1000
 FETCH_BYTES = 8 * 2**20
+ONE_RECORD_S = 10.0
 
 Place = tuple[str, int]
 """(topic without prefix, partition)"""
@@ -163,11 +165,11 @@ def _ms(moment: datetime) -> int:
 
 
 async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: int) -> Any:
-    """The record at an offset; None when the log holds none there.
+    """The record at an offset; None when the log holds none there: not yet, not any more, or a marker.
 
     Raises
     ------
-    Unavailable : no broker answers.
+    Unavailable : no broker answers, or not in time.
     """
     tp = TopicPartition(kafka.topic_prefix + topic, partition)
     consumer = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False, isolation_level="read_committed")
@@ -178,8 +180,13 @@ async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: in
         if not earliest <= offset < end:
             return None
         consumer.seek(tp, offset)
-        fetched = await consumer.getmany(tp, timeout_ms=FETCH_MS, max_records=1)
-        return next((record for record in fetched.get(tp, ()) if record.offset == offset), None)
+        async with asyncio.timeout(ONE_RECORD_S):
+            while await consumer.position(tp) <= offset:
+                for record in (await consumer.getmany(tp, timeout_ms=FETCH_MS, max_records=1)).get(tp, ()):
+                    return record if record.offset == offset else None
+        return None
+    except TimeoutError as error:
+        raise Unavailable(f"the broker does not show {tp.topic}-{partition}@{offset}") from error
     except KafkaError as error:
         raise Unavailable(f"no broker answers at {kafka.bootstrap_servers}: {error}") from error
     finally:
