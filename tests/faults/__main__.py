@@ -54,55 +54,89 @@ class Result:
 
 
 class Suite:
-    """Runs faults in one world."""
+    """Runs faults in one world, one after the other on one installation; after one that ends wrong on a new one."""
 
-    def __init__(self, world: World, folder: Path) -> None:
-        self._world, self._folder = world, folder
-        self._expected: dict[int, list[Any]] = {}
+    def __init__(self, world: World, folder: Path, expected: Expected) -> None:
+        self._world, self._folder, self._expected = world, folder, expected
+        self._bench: Bench | None = None
+        self._closing = ExitStack()
+        self._published: list[int] = []
+        self._next = 0
 
     def run(self, name: str, fault: Fault, rounds: int) -> Result:
-        """One fault, on a stack of its own."""
+        """One fault."""
         result = Result(self._world.name, name, fault.title, rounds)
         try:
-            with ExitStack() as closing:
-                self._run(name, fault, rounds, result, closing)
+            self._run(name, fault, rounds, result)
         except NotHere as why:
             result.skipped = str(why)
         except Exception as error:
             result.account.lost += 1
             result.account.told.append(f"{type(error).__name__}: {error}")
+        if fault.small_disk or not result.is_right:
+            self.close()
         return result
 
-    def _run(self, name: str, fault: Fault, rounds: int, result: Result, closing: ExitStack) -> None:
-        folder = self._folder / name
-        if fault.small_disk:
-            closing.enter_context(small_disk(folder))
-        bench = Bench(self._world, folder, f"{name}-{int(time.time())}", *fault.judge)
-        closing.callback(bench.stop)
-        pieces = max(fault.pieces, 1)
-        traffic = bench.publish(
-            _records(0, pieces), max(TRAFFIC_S, ROUND_S * rounds if name == "kill" else 0), fault.repeat
-        )
-        fault.make(bench, rounds)
-        traffic.finish()
+    def close(self) -> None:
+        """End the installation."""
+        self._closing.close()
+        self._bench = None
+
+    def _run(self, name: str, fault: Fault, rounds: int, result: Result) -> None:
+        bench = self._installation(name, fault)
+        restarts = bench.restarts
+        bench.judge_again(*fault.judge)
+        seconds = max(TRAFFIC_S, ROUND_S * rounds if name == "kill" else 0)
+        traffic = bench.publish(self._records(fault.pieces), seconds, fault.repeat)
+        try:
+            fault.make(bench, rounds)
+        finally:
+            traffic.finish()
         if fault.then:
-            bench.publish(_records(pieces, pieces + 1), TRAFFIC_S).finish()
-            pieces += 1
+            bench.publish(self._records(1), TRAFFIC_S).finish()
         result.recovery_s = bench.settle()
-        result.restarts = bench.restarts
-        expected = self._expected_of(pieces, bench)
+        result.restarts = bench.restarts - restarts
+        expected = self._expected.of(self._published, bench.judge_url)
         result.decisions = len(expected)
         result.account = account(bench.stack, expected, bench.webhooks)
 
-    def _expected_of(self, pieces: int, bench: Bench) -> list[Any]:
-        if pieces not in self._expected:
-            judge = bench.stack.environment["OPENAI_BASE_URL"]
-            self._expected[pieces] = expected_of(_records(0, pieces), self._folder / f"expected-{pieces}", judge)
-        return self._expected[pieces]
+    def _installation(self, name: str, fault: Fault) -> Bench:
+        if fault.small_disk:
+            self.close()
+        if self._bench is None:
+            folder = self._folder / name
+            if fault.small_disk:
+                self._closing.enter_context(small_disk(folder))
+            self._bench = Bench(self._world, folder, f"{name}-{int(time.time())}")
+            self._closing.callback(self._bench.stop)
+            self._published.clear()
+        return self._bench
+
+    def _records(self, pieces: int) -> list[Record]:
+        """Of the next pieces of traffic."""
+        numbers = range(self._next, self._next + pieces)
+        self._next += pieces
+        self._published += numbers
+        return [record for number in numbers for record in piece(number)]
 
 
-def _records(first: int, after: int) -> list[Record]:
-    return [record for number in range(first, after) for record in piece(number)]
+class Expected:
+    """The decisions about each piece of traffic, computed once for all worlds in a run that nothing interrupts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._found: dict[int, list[Any]] = {}
+
+    def of(self, pieces: list[int], judge_url: str) -> list[Any]:
+        """In the order of `comparable`."""
+        new = [number for number in pieces if number not in self._found]
+        if new:
+            records = {number: piece(number) for number in new}
+            made = expected_of([r for number in new for r in records[number]], self._folder, judge_url)
+            for number in new:
+                ids = {trace_id.decode() for trace_id, _ in records[number]}
+                self._found[number] = [row for row in made if row[1] in ids]
+        return sorted((row for number in pieces for row in self._found[number]), key=lambda row: row[:3])
 
 
 def main() -> int:
@@ -113,14 +147,18 @@ def main() -> int:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="evalstream-faults-") as made:
         base = options.keep or Path(made)
+        expected = Expected(base / "expected")
         for world_name in [options.world] if options.world else list(WORLDS):
             with ExitStack() as closing:
                 try:
+                    (base / world_name).mkdir(parents=True, exist_ok=True)
                     world = WORLDS[world_name](base / world_name, closing)
                 except (NotHere, pytest.skip.Exception) as why:
                     console.print(f"{world_name}: left out, {why}")
                     continue
-                results += _run_all(Suite(world, base / world_name), chosen, options, console)
+                suite = Suite(world, base / world_name, expected)
+                closing.callback(suite.close)
+                results += _run_all(suite, chosen, options, console)
     if options.json:
         for result in results:
             print(orjson.dumps(asdict(result)).decode())

@@ -59,7 +59,8 @@ def account(stack: Stack, expected: Sequence[Decision], webhooks: Webhooks) -> A
 
 def comparable(stack: Stack) -> list[Decision]:
     """The current decisions, equal on both databases."""
-    return [(*row[:6], None if row[6] is None else bool(row[6]), row[7]) for row in decisions(stack)]
+    rows = [(*row[:6], None if row[6] is None else bool(row[6]), row[7]) for row in decisions(stack)]
+    return sorted(rows, key=lambda row: row[:3])
 
 
 def _reconcile(stack: Stack, found: Account) -> None:

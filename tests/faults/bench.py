@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.brokers import ROOT, free_port
@@ -48,14 +48,14 @@ LOOK_S = 0.5
 class Bench:
     """Starts everything in `folder`; traffic and faults come later."""
 
-    def __init__(self, world: World, folder: Path, prefix: str, *judge: str) -> None:
+    def __init__(self, world: World, folder: Path, prefix: str) -> None:
         self.world, self.webhooks, self.dice = world, Webhooks(), random.Random(prefix)
         self.restarts, self.judge_port = 0, free_port()
         config = CONFIG.replace("PREFIX", prefix).replace("WEBHOOK", self.webhooks.url)
         folder.mkdir(parents=True, exist_ok=True)
         self.stack = Stack(folder, world.kafka.address, world.new_warehouse(folder), config)
         self._lock, self._ended, self._watched = threading.RLock(), threading.Event(), True
-        self.start_judge(*judge)
+        self.start_judge()
         self.stack.start()
         threading.Thread(target=self._supervise, daemon=True).start()
         self.stack.ready()
@@ -66,9 +66,20 @@ class Bench:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert process.stdout is not None
         process.stdout.readline()
+        self._judge_arguments = arguments
         self.stack.environment["OPENAI_BASE_URL"] = f"http://127.0.0.1:{self.judge_port}/v1"
         self.stack.environment["OPENAI_API_KEY"] = "none"
         self.judge = process
+
+    @property
+    def judge_url(self) -> str:
+        return self.stack.environment["OPENAI_BASE_URL"]
+
+    def judge_again(self, *arguments: str) -> None:
+        """Another judge in its place, unless it is the same one."""
+        if arguments != self._judge_arguments:
+            self.kill_judge()
+            self.start_judge(*arguments)
 
     def kill_judge(self) -> None:
         self.judge.kill()
@@ -111,6 +122,16 @@ class Bench:
                 stdout=log,
                 stderr=log,
             )
+
+    def restart_all(self, environment: Mapping[str, str | None]) -> None:
+        """Stop and start all workers with these variables, or without those that are None."""
+        self.stop_workers()
+        for name, value in environment.items():
+            if value is None:
+                self.stack.environment.pop(name, None)
+            else:
+                self.stack.environment[name] = value
+        self.start_workers()
 
     def stop_workers(self) -> None:
         """SIGTERM to all; the supervisor lets them be."""
@@ -182,5 +203,5 @@ def expected_of(records: list[Record], folder: Path, judge_url: str) -> list[tup
     )
     found = comparable(stack)
     stack.forget_connections()
-    os.remove(folder / "warehouse.db")  # noqa: PTH107
+    (folder / "warehouse.db").unlink()
     return found

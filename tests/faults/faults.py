@@ -157,18 +157,19 @@ def clock_steps(bench: Bench, rounds: int) -> None:
         raise NotHere(f"no libfaketime at {FAKETIME}")
     steps = bench.stack.folder / "clock"
     steps.write_text("+0\n")
-    bench.stack.environment |= {
+    faked = {
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME_TIMESTAMP_FILE": str(steps),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    for name in COMPONENTS:
-        bench.kill(name)
+    bench.restart_all(faked)
     for _ in range(rounds):
         for step in ("+3600", "-3600", "+0"):
             time.sleep(4)
             steps.write_text(step + "\n")
+    time.sleep(4)
+    bench.restart_all(dict.fromkeys(faked))
 
 
 def judge_down(bench: Bench, rounds: int) -> None:
@@ -192,7 +193,7 @@ class Fault:
     short: int = 0
     judge: tuple[str, ...] = ()
     repeat: int = 1
-    pieces: int = 2
+    pieces: int = 1
     small_disk: bool = False
     then: bool = False
     """Whether one more piece is published after the fault."""

@@ -155,8 +155,6 @@ class Production:
     def new_warehouse(self, folder: Path) -> str:
         url = make_url(self._make())
         self._database = str(url.database)
-        if os.path.ismount(folder):
-            self._move_to(folder)
         through = url.set(host="127.0.0.1", port=self._postgres.port)
         return through.render_as_string(hide_password=False)
 
@@ -181,7 +179,7 @@ class Production:
         self._postgres.reset()
 
     def disk_full(self, seconds: float) -> None:
-        _fill(self._disk, seconds)
+        raise NotHere("the disk of the server is not ours to fill")
 
     def copy(self) -> Callable[[], None]:
         copied = f"{self._database}_copy"
@@ -197,14 +195,6 @@ class Production:
 
     def _nobody(self, database: str) -> None:
         self._administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
-
-    def _move_to(self, folder: Path) -> None:
-        """Put the database on the small disk."""
-        self._disk = folder / "tablespace"
-        self._disk.mkdir()
-        shutil.chown(self._disk, "postgres")
-        self._administer(f"CREATE TABLESPACE {self._database}_small LOCATION '{self._disk}'")
-        self._administer(f"ALTER DATABASE {self._database} SET TABLESPACE {self._database}_small")
 
     def _administer(self, statement: str) -> None:
         engine = create_engine(self._server, isolation_level="AUTOCOMMIT")
