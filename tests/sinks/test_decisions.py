@@ -128,6 +128,16 @@ def test_requests_are_in_flight_until_answered(warehouse: Warehouse) -> None:
     assert {k.target_id for k in warehouse.known_decisions(["t1"])["t1"].keys} == {"a", "b", "c"}
 
 
+def test_of_two_requests_about_a_trace_that_are_answered_at_once_one_is_measured(warehouse: Warehouse) -> None:
+    """A trace's request in two pieces, or one for a late span: their verdicts may share a transaction."""
+    warehouse.store_traces([trace("t1", span("a"), span("b"))])
+    verdicts = [
+        score("t1", "judge", span_id=s, target_digest=f"digest of {s}", kind="llm", source=source(n, topic="requests"))
+        for n, s in enumerate(("a", "b"))
+    ]
+    assert [s.measured for s in warehouse.write_verdicts(verdicts)] == [True, False]
+
+
 def test_a_request_whose_decisions_are_measured_is_not_measurable(warehouse: Warehouse) -> None:
     warehouse.store_traces([trace("t1", span("a"), span("b"))])
     warehouse.write_verdicts([score("t1", "judge", span_id="a", target_digest="digest of a")])
