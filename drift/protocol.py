@@ -37,6 +37,7 @@ class Observation(NamedTuple):
     inclusion: float
     label: str | None
     vector: NDArray[np.float16] | None
+    patience: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,12 +85,16 @@ class Observations:
     def rows(self, indices: NDArray[np.intp]) -> Iterator[Observation]:
         """Those rows one by one, for what cannot be done with whole columns."""
         columns = (self.segment, self.trace, self.outcome, self.value, self.passed, self.time, self.inclusion)
-        taken = zip(indices.tolist(), *(c[indices].tolist() for c in (*columns, self.label)), strict=True)
+        taken = zip(
+            indices.tolist(), *(c[indices].tolist() for c in (*columns, self.label, self.patience)), strict=True
+        )
         traces, labels, vectors = self.traces, self.labels, self.vectors
-        for index, segment, trace, outcome, value, passed, time, inclusion, label in taken:
+        for index, segment, trace, outcome, value, passed, time, inclusion, label, patience in taken:
             name = labels[label] if label >= 0 else None
             vector = vectors.get(index) if vectors else None
-            yield Observation(index, segment, traces[trace], outcome, value, passed, time, inclusion, name, vector)
+            yield Observation(
+                index, segment, traces[trace], outcome, value, passed, time, inclusion, name, vector, patience
+            )
 
 
 @dataclass(frozen=True, slots=True)

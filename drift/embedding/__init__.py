@@ -1,0 +1,1 @@
+"""Have the texts changed? Sequential tests on sentence embeddings: pure numbers, no names, no clocks, no texts."""

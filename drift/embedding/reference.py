@@ -1,0 +1,197 @@
+"""What is normal: clusters of the first texts, nested, and the directions in which they vary.
+
+The reference is divided, one by one in turn, into two halves. Each half is clustered (k-means), and the clusters are joined
+two by two (Ward) into a tree, so that a topic is met at the scale at which it moves: one intent, or a whole domain of them.
+The *other* half then says how common each is: texts that the clusters were not fitted to, or the share of rare clusters would
+come out too large. So both halves serve for both, and given the clusters all texts that are counted are exchangeable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift.embedding.arrays import packed, unpacked
+
+COMPONENTS = 128
+SAMPLE = 1024
+"""Vectors of the reference that are kept, as coordinates along the components, to rank new ones among."""
+TEXTS_A_CLUSTER = 15
+LEAST_CLUSTERS = 2
+TYPICAL = 2
+"""Trace ids that are kept of each cluster."""
+NOVELTY_BINS = 32
+MAX_ITERATIONS = 50
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """Clusters of one half of the reference, counted in the other.
+
+    Attributes
+    ----------
+    centres : float16[k, d]
+    joined : int16[k - 2, 2], which nodes make node k, k + 1, …; node i < k is cluster i. The root is left out.
+    sizes : int64[k], texts in each cluster of the half that was clustered.
+    counts : int64[k], of the other half.
+    edges : float32[NOVELTY_BINS - 1], of squared distances to the nearest centre, that divide the first half evenly.
+    novelty : int64[NOVELTY_BINS], counts of the other half between them.
+    """
+
+    centres: NDArray[np.float16]
+    joined: NDArray[np.int16]
+    sizes: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    edges: NDArray[np.float32]
+    novelty: NDArray[np.int64]
+
+    @property
+    def members(self) -> NDArray[np.bool_]:
+        """bool[nodes, k]: which clusters a node joins."""
+        k = len(self.centres)
+        rows = list(np.eye(k, dtype=np.bool_))
+        for left, right in self.joined.tolist():
+            rows.append(rows[left] | rows[right])
+        return np.array(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Fitted to n vectors of d numbers.
+
+    Attributes
+    ----------
+    mean : float32[d]
+    components : float32[p, d], orthonormal rows.
+    sample : float16[s, p], coordinates of some of them.
+    halves : the two.
+    typical : for each half and cluster, trace ids of the texts nearest to the centre.
+    """
+
+    count: int
+    mean: NDArray[np.float32]
+    components: NDArray[np.float32]
+    sample: NDArray[np.float16]
+    halves: tuple[Half, Half]
+    typical: tuple[tuple[tuple[str, ...], ...], ...]
+
+    def encode(self) -> bytes:
+        arrays: dict[str, NDArray[Any]] = {
+            "mean": self.mean,
+            "components": self.components.astype(np.float16),
+            "sample": self.sample,
+        }
+        for place, half in enumerate(self.halves):
+            arrays |= {f"{name}{place}": getattr(half, name) for name in Half.__slots__}
+        return packed([self.count, self.typical], arrays)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Reference:
+        """
+        Raises
+        ------
+        ValueError : not the bytes of `encode`.
+        """
+        (count, typical), arrays = unpacked(data)
+        halves = [Half(*(arrays[f"{name}{place}"] for name in Half.__slots__)) for place in (0, 1)]
+        return cls(
+            count,
+            arrays["mean"],
+            arrays["components"].astype(np.float32),
+            arrays["sample"],
+            (halves[0], halves[1]),
+            tuple(tuple(map(tuple, half)) for half in typical),
+        )
+
+
+def fit(vectors: NDArray[np.float16], trace_ids: Sequence[str], clusters: int) -> Reference:
+    """The reference of these vectors, float16[n, d], of the traces `trace_ids`.
+
+    Deterministic on one machine: fixed seed, one start, one thread.
+    """
+    from threadpoolctl import threadpool_limits
+
+    x = vectors.astype(np.float32)
+    with threadpool_limits(1):
+        mean, components = _components(x)
+        sample = _spread(len(x), SAMPLE)
+        halves, typical = [], []
+        for place in (0, 1):
+            half, nearest = _half(x[place::2], x[1 - place :: 2], clusters)
+            halves.append(half)
+            ids = trace_ids[place::2]
+            typical.append(tuple(tuple(ids[i] for i in places) for places in nearest))
+        projected = ((x[sample] - mean) @ components.T).astype(np.float16)
+    return Reference(len(x), mean, components, projected, (halves[0], halves[1]), tuple(typical))
+
+
+def nearest_clusters(
+    x: NDArray[np.float32], centres: NDArray[np.float32]
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Of each vector the nearest centre and the squared distance to it."""
+    scores = x @ centres.T - 0.5 * (centres * centres).sum(axis=1)
+    nearest = scores.argmax(axis=1)
+    best = np.take_along_axis(scores, nearest[:, None], axis=1)[:, 0]
+    return nearest, np.maximum((x * x).sum(axis=1) - 2 * best, 0).astype(np.float32)
+
+
+def _components(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    mean = x.mean(axis=0)
+    centred = x - mean
+    _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(x))
+    largest = axes[:, ::-1][:, : min(COMPONENTS, x.shape[1])]
+    return mean, np.ascontiguousarray(largest.T.astype(np.float16).astype(np.float32))  # as it is stored
+
+
+def _half(
+    clustered: NDArray[np.float32], counted: NDArray[np.float32], clusters: int
+) -> tuple[Half, list[NDArray[np.intp]]]:
+    """Clusters of the one, counts of the other, and where in the first the texts stand that are nearest to each centre."""
+    centres = _centres(clustered, clusters)
+    as_used, k = centres.astype(np.float32), len(centres)
+    own, distance = nearest_clusters(clustered, as_used)
+    sizes = np.bincount(own, minlength=k)
+    # a text draws its centre towards itself: how far it is from the centre of the others of its cluster
+    apart = distance * (sizes[own] / np.maximum(sizes[own] - 1, 1)) ** 2
+    edges = np.quantile(apart, np.arange(1, NOVELTY_BINS) / NOVELTY_BINS).astype(np.float32)
+    other, away = nearest_clusters(counted, as_used)
+    order = np.argsort(distance, kind="stable")
+    nearest = [order[own[order] == cluster][:TYPICAL] for cluster in range(k)]
+    half = Half(
+        centres=centres,
+        joined=_tree(as_used),
+        sizes=sizes.astype(np.int64),
+        counts=np.bincount(other, minlength=k).astype(np.int64),
+        edges=edges,
+        novelty=np.bincount(np.searchsorted(edges, away, side="left"), minlength=NOVELTY_BINS).astype(np.int64),
+    )
+    return half, nearest
+
+
+def _centres(x: NDArray[np.float32], clusters: int) -> NDArray[np.float16]:
+    import warnings
+
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    k = max(LEAST_CLUSTERS, min(clusters, len(x) // TEXTS_A_CLUSTER))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct texts than clusters
+        means = KMeans(k, n_init=1, random_state=SEED, max_iter=MAX_ITERATIONS, algorithm="lloyd").fit(x)
+    return means.cluster_centers_.astype(np.float16)
+
+
+def _tree(centres: NDArray[np.float32]) -> NDArray[np.int16]:
+    from scipy.cluster.hierarchy import linkage
+
+    return linkage(centres.astype(np.float64), "ward")[:-1, :2].astype(np.int16)
+
+
+def _spread(n: int, wanted: int) -> NDArray[np.intp]:
+    """At most `wanted` places among n, evenly."""
+    return np.unique(np.linspace(0, n - 1, min(n, wanted)).astype(np.intp))

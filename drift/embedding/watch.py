@@ -1,0 +1,92 @@
+"""Everything that runs on a fitted reference, as one detector of one stream of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift.embedding import arrays
+from drift.embedding.clusters import ClusterBank, Moved, Place
+from drift.embedding.direction import Direction
+from drift.embedding.recent import TYPICAL, Change, Recent
+from drift.embedding.reference import Reference
+
+
+class Watch:
+    """The bank of clusters and the directional detector, on one reference.
+
+    Attributes
+    ----------
+    stored : bytes of the reference; equal bytes watch equally.
+    """
+
+    __slots__ = ("_ends", "_offsets", "_rows", "bank", "direction", "recent", "reference", "stored")
+
+    def __init__(self, stored: bytes) -> None:
+        self.stored = stored
+        self.reference = reference = Reference.decode(stored)
+        self.bank, self.direction, self.recent = ClusterBank(reference), Direction(reference), Recent()
+        centres = [half.centres.astype(np.float32) for half in reference.halves]
+        self._rows = np.concatenate([*centres, reference.components])  # one product a text for all
+        apart = [0.5 * (c * c).sum(axis=1) for c in centres]
+        self._offsets = np.concatenate([*apart, reference.components @ reference.mean])
+        self._ends = len(centres[0]), len(centres[0]) + len(centres[1])
+
+    @property
+    def value(self) -> float:
+        """The statistic: the mean of the two."""
+        return (self.bank.value + self.direction.value) / 2
+
+    def update(self, vector: NDArray[np.float16], trace_id: str, at: float) -> float:
+        """Take up a text, float16[d], seen at Unix time `at`; the statistic after it."""
+        x = vector.astype(np.float32)
+        first, second = self._ends
+        scores = self._rows @ x - self._offsets
+        near = scores[:first], scores[first:second]
+        clusters = int(near[0].argmax()), int(near[1].argmax())
+        norm = float(x @ x)
+        away = [max(norm - 2 * float(s[c]), 0.0) for s, c in zip(near, clusters, strict=True)]
+        bins = [int(h.edges.searchsorted(np.float32(a))) for h, a in zip(self.reference.halves, away, strict=True)]
+        place = Place(clusters, (bins[0], bins[1]), min(away))
+        self.bank.update(place)
+        self.direction.update(scores[second:])
+        self.recent.add(place, trace_id, at)
+        return self.value
+
+    def forget(self) -> None:
+        """Begin the detectors anew, on the same reference and counts."""
+        self.bank.forget()
+        self.direction.forget()
+
+    def moved(self) -> tuple[Moved, Change, list[str]]:
+        """What moved, when and how far, and traces that are typical of it: of a topic that became rarer, of the reference."""
+        moved = self.bank.moved()
+        change = self.recent.change(moved)
+        if moved.more:
+            return moved, change, self.recent.typical(moved, change.since)
+        by_cluster = self.reference.typical[moved.half]
+        return moved, change, [ids[0] for c in sorted(moved.clusters) if (ids := by_cluster[c])][:TYPICAL]
+
+    def encode(self) -> tuple[Any, dict[str, NDArray[Any]]]:
+        """Head and arrays of all that is not the reference."""
+        held = self.bank.arrays() | self.direction.arrays() | self.recent.arrays()
+        return [arrays.digest(self.stored), list(self.recent.traces)], held
+
+    @classmethod
+    def decode(cls, stored: bytes, head: Sequence[Any], held: Mapping[str, NDArray[Any]]) -> Watch:
+        """
+        Raises
+        ------
+        ValueError : it was encoded on another reference than `stored`.
+        """
+        digest, traces = head
+        if arrays.digest(stored) != digest:
+            raise ValueError("the reference is another one")
+        watch = cls(stored)
+        watch.bank.restore(held)
+        watch.direction.restore(held)
+        watch.recent.restore(held, traces)
+        return watch
