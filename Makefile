@@ -48,6 +48,7 @@ bench-failures: $(VENV)/.installed-test ## Recall, false alarms and cost of the 
 
 bench-drift: $(VENV)/.installed-test ## False alarms and delays of the detectors, cost of the monitor.
 	$(BIN)/python -m tests.benchmarks.detectors
+	$(BIN)/python -m tests.benchmarks.embedding_drift
 	$(BIN)/python -m tests.benchmarks.monitor
 
 docs: $(VENV)/.installed ## Write the generated pages: configuration, metrics and JSON Schemas.

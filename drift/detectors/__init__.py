@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from drift.detectors.adwin import AdwinBank, AdwinOptions
 from drift.detectors.conformal import ConformalBank, ConformalOptions
-from drift.detectors.embedding_shift import EmbeddingShiftBank, EmbeddingShiftOptions
+from drift.detectors.embedding import EmbeddingBank, EmbeddingOptions
 from drift.protocol import DetectorBank
 from schemas.errors import ConfigError
 from schemas.settings import DetectorSettings, Section
@@ -31,7 +31,7 @@ class DetectorType(NamedTuple):
 DETECTORS: tuple[DetectorType, ...] = (
     DetectorType("adwin", AdwinOptions, AdwinBank),
     DetectorType("conformal", ConformalOptions, ConformalBank),
-    DetectorType("embedding_shift", EmbeddingShiftOptions, EmbeddingShiftBank),
+    DetectorType("embedding", EmbeddingOptions, EmbeddingBank),
 )
 
 

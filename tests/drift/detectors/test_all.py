@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from drift.detectors import DETECTORS, build_banks
+from drift.detectors.embedding import PART
 from drift.observations import of_measurements
 from drift.protocol import Detection, DetectorBank
 from schemas.measurement import Measurement
@@ -38,7 +39,7 @@ def drifting_values(seed: int) -> list[Measurement]:
     return [one(i, passed=None, value=rng.gauss(0.5 if i < 400 else 0.9, 0.1)) for i in range(700)]
 
 
-SHIFT: dict[str, Any] = {"reference": 64, "window": 32, "components": 4}
+TEXTS: dict[str, Any] = {"start": 64, "reference": 128, "clusters": 4, "patience": 1000}
 CASES = {
     "adwin": Case(
         DetectorSettings(type="adwin"),
@@ -48,8 +49,8 @@ CASES = {
         DetectorSettings(type="conformal"),
         interleaved(verdicts([(400, 0.95), (300, 0.5)], 1), drifting_values(2), verdicts([(700, 0.9)], 3)),
     ),
-    "embedding_shift": Case(
-        DetectorSettings(type="embedding_shift", options=SHIFT),
+    "embedding": Case(
+        DetectorSettings(type="embedding", options=TEXTS),
         interleaved(vectors([(150, 0.0), (250, 2.5)], seed=1), vectors([(300, 0.0), (100, -3.0)], seed=2)),
     ),
 }
@@ -81,7 +82,7 @@ def run(case: Case, batches: Sequence[Sequence[Measurement]], restarts: random.R
             rows |= {row.key: row for row in detector.dirty()}
             detector = bank(case, [rows[key] for key in restarts.sample(sorted(rows), len(rows))])
     rows |= {row.key: row for row in detector.dirty()}
-    return found, rows
+    return found, {key: row for key, row in rows.items() if row.state}  # an empty row is one that is no more
 
 
 def test_every_shipped_type_is_here() -> None:
@@ -121,7 +122,7 @@ def test_the_state_goes_through_storage_exactly(case: Case) -> None:
 def test_only_what_changed_is_dirty(case: Case) -> None:
     detector = bank(case)
     detector.update(of_measurements(case.stream))
-    assert len(detector.dirty()) == len({m.segment.key for m in case.stream})
+    assert {row.key.partition(PART)[0] for row in detector.dirty()} == {m.segment.key for m in case.stream}
     assert detector.dirty() == []
     detector.update(of_measurements(case.stream[:1]))
     assert [row.key for row in detector.dirty()] == [case.stream[0].segment.key]
