@@ -1,6 +1,6 @@
 """What is normal: clusters of the first texts, nested, and the directions in which they vary.
 
-The reference is divided, one by one in turn, into two halves. Each half is clustered (k-means), and the clusters are joined
+The reference is divided by lot (always the same) into two halves. Each half is clustered (k-means), and the clusters are joined
 two by two (Ward) into a tree, so that a topic is met at the scale at which it moves: one intent, or a whole domain of them.
 The *other* half then says how common each is: texts that the clusters were not fitted to, or the share of rare clusters would
 come out too large. So both halves serve for both, and given the clusters all texts that are counted are exchangeable.
@@ -120,12 +120,15 @@ def fit(vectors: NDArray[np.float16], trace_ids: Sequence[str], clusters: int) -
     with threadpool_limits(1):
         mean, components = _components(x)
         sample = _spread(len(x), SAMPLE)
+        # by lot: in a stream that alternates, every other text would be of one kind
+        drawn = np.random.default_rng(SEED).permutation(len(x))
+        middle = len(x) // 2
+        parts = np.sort(drawn[:middle]), np.sort(drawn[middle:])
         halves, typical = [], []
-        for place in (0, 1):
-            half, nearest = _half(x[place::2], x[1 - place :: 2], clusters)
+        for own, other in (parts, parts[::-1]):
+            half, nearest = _half(x[own], x[other], clusters)
             halves.append(half)
-            ids = trace_ids[place::2]
-            typical.append(tuple(tuple(ids[i] for i in places) for places in nearest))
+            typical.append(tuple(tuple(trace_ids[i] for i in own[places].tolist()) for places in nearest))
         projected = ((x[sample] - mean) @ components.T).astype(np.float16)
     return Reference(len(x), mean, components, projected, (halves[0], halves[1]), tuple(typical))
 
@@ -199,9 +202,13 @@ def _centres(x: NDArray[np.float32], clusters: int) -> NDArray[np.float16]:
 
 
 def _tree(centres: NDArray[np.float64]) -> NDArray[np.int16]:
-    from scipy.cluster.hierarchy import linkage
+    import warnings
 
-    return linkage(centres, "ward")[:-1, :2].astype(np.int16)
+    from scipy.cluster.hierarchy import ClusterWarning, linkage
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ClusterWarning)  # centres that are all alike
+        return linkage(centres, "ward")[:-1, :2].astype(np.int16)
 
 
 def _spread(n: int, wanted: int) -> NDArray[np.intp]:

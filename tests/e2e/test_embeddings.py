@@ -24,7 +24,7 @@ evaluators:
   - {{type: embedding_similarity, name: on_topic, target: trace, options: {{between: [input, output], threshold: 0.2}}}}
 monitor:
   detectors:
-    - {{type: embedding, options: {{start: {REFERENCE}, reference: {REFERENCE}, clusters: 8, patience: 1000}}}}
+    - {{type: embedding, options: {{start: {REFERENCE}, reference: {REFERENCE}, clusters: 8, patience: 10000}}}}
 """
 FLIGHTS = (
     "book a flight to {}",
