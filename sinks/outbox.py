@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -39,11 +40,16 @@ class OutboxSender:
     Parameters
     ----------
     publish : writes a body to a topic; raises `Unavailable` while the broker is away.
+
+    Attributes
+    ----------
+    attempts : by destination and outcome: ``delivered``, ``put_off``, ``given_up``.
     """
 
     def __init__(self, warehouse: Warehouse, destinations: Sequence[DestinationSettings], publish: Publish) -> None:
         self._warehouse, self._publish = warehouse, publish
         self._webhooks = Webhooks()
+        self.attempts: Counter[tuple[str, str]] = Counter()
         self.use(destinations)
 
     def use(self, destinations: Sequence[DestinationSettings]) -> None:
@@ -98,6 +104,7 @@ class OutboxSender:
             await self._send(row)
         except EvalstreamError as error:
             return await self._put_off(row, error)
+        self.attempts[row.destination, "delivered"] += 1
         await _noted(partial(self._warehouse.outbox_delivered, row.id, datetime.now(UTC)))
         return True
 
@@ -115,6 +122,7 @@ class OutboxSender:
         destination = self._destinations.get(row.destination)
         most = destination.max_attempts if destination else 1
         final = isinstance(error, Rejected) or (row.kind != "topic" and row.attempts + 1 >= most)
+        self.attempts[row.destination, "given_up" if final else "put_off"] += 1
         wait = min(FIRST_RETRY_S * 2**row.attempts, MAX_RETRY_S) * random.uniform(0.8, 1.2)
         if isinstance(error, Unavailable):
             wait = max(wait, error.retry_after_s)

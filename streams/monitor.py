@@ -21,7 +21,6 @@ from drift.observations import of_columns
 from drift.protocol import Observations
 from evaluators.run import Suite
 from schemas.alert import Alert
-from schemas.drift_event import DriftEvent
 from schemas.errors import Fenced, InvalidRecord
 from schemas.measurement import MeasurementBatch
 from schemas.settings import Topics
@@ -66,6 +65,7 @@ class Monitor:
         self._lock = asyncio.Lock()
         self._sending: asyncio.Task[None] | None = None
         self._looked_at_outbox = -OUTBOX_EVERY_S
+        self._deliveries = context.metrics.follower(context.metrics.notifications, outbox.attempts)
 
     @property
     def receivers(self) -> Mapping[str, Any]:
@@ -106,7 +106,8 @@ class Monitor:
         return {"claimed": sorted(self._claimed), "dead_letters": dict(self._dead_letters.counts)}
 
     def observe(self) -> None:
-        """Nothing beside what `tick` has read."""
+        """Attempts to deliver."""
+        self._deliveries()
 
     async def reload(self, suite: Suite) -> None:
         """Watch by other rules and detectors: each partition is claimed anew, with the state that is stored."""
@@ -217,7 +218,7 @@ class Monitor:
             ),
         )
         passing("monitor.committed")
-        self._tell(alerts, events)
+        self._tell(alerts, found)
 
     def _explained(self, alert: Alert) -> Alert:
         """With the traces that pulled the statistic and the labels that changed with it."""
@@ -246,9 +247,11 @@ class Monitor:
         for destination, count in depth.items():
             metrics.outbox_depth.labels(metrics.bounded("destination", destination)).set(count)
 
-    def _tell(self, alerts: Sequence[Alert], events: Sequence[DriftEvent]) -> None:
+    def _tell(self, alerts: Sequence[Alert], found: Found) -> None:
         metrics = self._context.metrics
-        for event in events:
+        for reason, count in found.dropped.items():
+            metrics.dropped.labels("measurement", reason).inc(count)
+        for event in found.drift_events:
             metrics.drift_events.labels(metrics.bounded("evaluator", event.segment.evaluator)).inc()
         for alert in alerts:
             metrics.alerts.labels(alert.rule, alert.state).inc()

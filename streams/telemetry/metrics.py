@@ -136,6 +136,13 @@ class Metrics:
     measurements = Measure(Counter, "evalstream_measurements_total", "Measurements counted.")
     drift_events = Measure(Counter, "evalstream_drift_events_total", "Drift events.", "evaluator")
     alerts = Measure(Counter, "evalstream_alerts_total", "Alerts, by the state that was entered.", "rule", "state")
+    notifications = Measure(
+        Counter,
+        "evalstream_notifications_total",
+        "Attempts to deliver: delivered, put_off (tried again later), given_up.",
+        "destination",
+        "outcome",
+    )
     outbox_depth = Measure(
         Gauge, "evalstream_outbox_depth", "Notifications not yet delivered, of all monitors.", "destination"
     )
@@ -183,16 +190,18 @@ class Metrics:
             return value
         return OTHER
 
-    def follower(self, counter: Counter, totals: Mapping[str, float]) -> Callable[[], None]:
-        """Brings a counter with one label up to totals that are kept elsewhere, whenever it is called: evaluators and
-        sinks know no metrics."""
-        told: dict[str, float] = {}
+    def follower(self, counter: Counter, totals: Mapping[Any, float]) -> Callable[[], None]:
+        """Brings a counter up to totals that are kept elsewhere, whenever it is called: evaluators and sinks know no
+        metrics. Keys of `totals` are the value of the label or, of several labels, the tuple of their values."""
+        told: dict[Any, float] = {}
         name = next(iter(counter.describe())).name
 
         def catch_up() -> None:
-            for value, total in list(totals.items()):
-                counter.labels(self.bounded(name, value)).inc(total - told.get(value, 0.0))
-                told[value] = total
+            for key, total in list(totals.items()):
+                values = key if isinstance(key, tuple) else (key,)
+                shown = (self.bounded(f"{name} {place}", value) for place, value in enumerate(values))
+                counter.labels(*shown).inc(total - told.get(key, 0.0))
+                told[key] = total
 
         return catch_up
 

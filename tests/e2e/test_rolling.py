@@ -92,6 +92,32 @@ async def test_a_rolling_restart_leaves_no_gap(new_stack: MakeStack) -> None:
     assert "not everything was" not in stack.logs()
 
 
+@pytest.mark.timeout(300)
+async def test_what_is_not_finished_by_the_deadline_is_read_again(new_stack: MakeStack) -> None:
+    """The judge hangs: its worker ends soon after `drain_s` all the same, and the next one asks again."""
+    stack = new_stack(CONFIG.replace("drain_s: 15", "drain_s: 2"))
+    workers = ("evaluate", "judge")
+    stack.start_judge("--hang", "1")
+    stack.start(*workers)
+    await asyncio.to_thread(stack.ready, workers)
+    await write(stack, [one for one in records(range(1, 11)) if one.topic == Topics.TRACES])
+    await asyncio.to_thread(stack.until, lambda: _in_flight(stack) == 10, "the judge is not asked")
+    begun = time.monotonic()
+    stack.processes["judge"].send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(stack.wait_for_death, "judge") == 0
+    assert time.monotonic() - begun >= 2
+    assert "not everything was finished in time" in stack.logs()
+    stack.kill("scripted-judge")
+    stack.start_judge()
+    stack.start("judge")
+    await asyncio.to_thread(stack.settle, workers)
+    assert stack.sql("SELECT status, count(*) FROM scores WHERE evaluator = 'helpful' GROUP BY 1") == [("scored", 10)]
+
+
+def _in_flight(stack: Stack) -> int:
+    return sum(one.state.get("in_flight", 0) for one in stack.warehouse.components() if one.component == "judge")
+
+
 def _restart(stack: Stack, name: str) -> None:
     process = stack.processes.pop(name)
     process.send_signal(signal.SIGTERM)

@@ -187,6 +187,15 @@ def test_a_bad_trace_hurts_nobody(up: Up, tmp_path: Path) -> None:
     up.run("why", "never seen", code=1)
 
 
+def test_reload_tells_who_took_up_the_changed_file(up: Up) -> None:
+    before = up.runtime()["components"]
+    [told] = up.run("reload", "--wait", "60")
+    assert told["reloaded"] == dict.fromkeys(("assemble", "evaluate", "judge", "monitor"), True)
+    after = up.runtime()["components"]
+    assert {name: one["pid"] for name, one in after.items()} == {name: one["pid"] for name, one in before.items()}
+    assert Scrape(after["judge"]["url"]).total("evalstream_config_reloads_total", outcome="ok") == 1
+
+
 def test_replay_finds_what_an_added_evaluator_lacks(up: Up, tmp_path: Path) -> None:
     wider = tmp_path / "wider.yaml"
     text = (ROOT / "examples" / "evalstream.yaml").read_text()

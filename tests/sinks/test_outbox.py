@@ -51,17 +51,19 @@ def to(name: str, n: int, kind: str = "webhook") -> Notification:
 
 
 @asynccontextmanager
-async def sending(warehouse: Warehouse, *destinations: object, topic: Topic | None = None) -> AsyncIterator[None]:
+async def sending(
+    warehouse: Warehouse, *destinations: object, topic: Topic | None = None
+) -> AsyncIterator[OutboxSender]:
     sender = OutboxSender(warehouse, destinations, (topic or Topic()).publish)  # type: ignore[arg-type]
     task = asyncio.create_task(sender.run(lambda: [0]))
     try:
-        yield
+        yield sender
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10) -> float:
+async def until(condition: Callable[[], bool], timeout_s: float = 60) -> float:
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < timeout_s, "not in time"
@@ -87,15 +89,17 @@ async def test_everything_arrives_once_and_in_order(warehouse: Warehouse) -> Non
 
 async def test_a_failure_is_tried_again_in_order(warehouse: Warehouse) -> None:
     put(warehouse, to("ops", 0), to("ops", 1))
-    async with receiving(Receiver([500, 503])) as receiver, sending(warehouse, destination(receiver.url)):
+    async with receiving(Receiver([500, 503])) as receiver, sending(warehouse, destination(receiver.url)) as sender:
         await until(lambda: states(warehouse) == [("delivered", 2), ("delivered", 0)])
+    assert sender.attempts == {("ops", "put_off"): 2, ("ops", "delivered"): 2}
     assert [headers["Idempotency-Key"] for headers, _ in receiver.received] == ["id0", "id0", "id0", "id1"]
 
 
 async def test_a_refusal_is_final_and_the_next_goes_on(warehouse: Warehouse) -> None:
     put(warehouse, to("ops", 0), to("ops", 1), to("gone", 2))
-    async with receiving(Receiver([400])) as receiver, sending(warehouse, destination(receiver.url)):
+    async with receiving(Receiver([400])) as receiver, sending(warehouse, destination(receiver.url)) as sender:
         await until(lambda: [state for state, _ in states(warehouse)] == ["failed", "delivered", "failed"])
+    assert sender.attempts == {("ops", "given_up"): 1, ("ops", "delivered"): 1, ("gone", "given_up"): 1}
     assert len(receiver.received) == 2
 
 

@@ -68,6 +68,11 @@ def test_a_follower_adds_what_is_new() -> None:
     assert samples(metrics)["evalstream_judge_attempts_total"] == {(("outcome", "ok"),): 2.0}
     totals |= {"ok": 5.0, "RateLimitError": 1.0}
     assert sorted(samples(metrics)["evalstream_judge_attempts_total"].values()) == [1.0, 5.0]
+    pairs = metrics.follower(metrics.notifications, {("ops", "delivered"): 2.0})
+    pairs()
+    pairs()
+    key = (("destination", "ops"), ("outcome", "delivered"))
+    assert samples(metrics)["evalstream_notifications_total"] == {key: 2.0}
     metrics.follower(metrics.judge_attempts, {"ok": 1.0})()  # after a reload another one counts on
     assert samples(metrics)["evalstream_judge_attempts_total"][("outcome", "ok"),] == 6.0
 
