@@ -71,8 +71,8 @@ async def test_a_rolling_restart_leaves_no_gap(new_stack: MakeStack) -> None:
     await asyncio.to_thread(stack.settle)
 
     assert stack.counts()["traces"] == len(sent) > 50 and stack.counts()["dead_letters"] == 0
-    [(length,)] = stack.sql("SELECT count(*) FROM scores WHERE evaluator = 'length' AND status = 'scored'")
-    assert length == len(sent)
+    [(latency,)] = stack.sql("SELECT count(*) FROM scores WHERE evaluator = 'latency' AND status = 'scored'")
+    assert latency == len(sent)
     helpful = stack.sql("SELECT trace_id, status FROM scores WHERE evaluator = 'helpful'")
     assert len({row[0] for row in helpful}) == len(helpful) >= len(sent) / 2
     assert {status for _, status in helpful} == {"scored"}
@@ -139,12 +139,12 @@ async def _publish(stack: Stack, sent: dict[str, float], done: asyncio.Event) ->
         await write(stack, found)
         sent.update({one.name: time.time() for one in found})
         first += EACH
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
 
 
 def _stored(stack: Stack) -> list[tuple[str, datetime]]:
     """When the decision about each trace was stored."""
-    query = select(scores.c.trace_id, scores.c.stored_at).where(scores.c.evaluator == "length")
+    query = select(scores.c.trace_id, scores.c.stored_at).where(scores.c.evaluator == "latency")
     with stack.warehouse.database.read() as connection:
         return [(trace_id, stored_at) for trace_id, stored_at in connection.execute(query)]
 
