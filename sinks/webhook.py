@@ -10,11 +10,11 @@ import socket
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from schemas.alert import Alert
 from schemas.errors import EvalstreamError, Unavailable
@@ -26,6 +26,10 @@ ID_HEADER = "Idempotency-Key"
 RETRY_STATUSES = frozenset((408, 409, 425, 429))
 MAX_WORST_SHOWN = 5
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address stands in the last 32 bits
+UNICAST = ipaddress.IPv6Network("2000::/3")  # all that is routed in public; what embeds IPv4 in other ways lies outside
+NOT_PUBLIC = tuple(  # registered after some of the Pythons that we run on were made
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20"))
+)
 EMOJI: Mapping[str, str] = {
     "OK": ":large_green_circle:",
     "WARNING": ":large_yellow_circle:",
@@ -53,10 +57,9 @@ class Webhooks:
         Unavailable : no answer, or one that says to try again.
         Rejected : any other answer, or an address that is not allowed.
         """
-        url = destination.url.get_secret_value()
+        url = _checked_url(destination)
         payload = orjson.dumps(slack_message(Alert.from_bytes(body))) if destination.type == "slack" else body
         headers = {"Content-Type": "application/json", ID_HEADER: dedup_id, **_signed(destination, payload)}
-        _check_address(url, destination.allow_private)
         timeout = aiohttp.ClientTimeout(total=destination.timeout_s)
         session = self._session(destination.allow_private)
         try:
@@ -176,19 +179,25 @@ def is_private(address: str) -> bool:
             inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inside is not None:
             found = inside
-    return not found.is_global or found.is_multicast
+        elif found not in UNICAST:
+            return True
+    return not found.is_global or found.is_multicast or any(found in net for net in NOT_PUBLIC)
 
 
-def _check_address(url: str, allow_private: bool) -> None:
-    """A literal address never reaches a resolver: look at it here."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Rejected("the URL of a webhook begins with http:// or https://")
-    if allow_private:
-        return
+def _checked_url(destination: DestinationSettings) -> URL:
+    """The URL as the client will read it: it makes ``127.0.0.1`` of full-width digits, which another parser takes for a
+    name. A literal address never reaches a resolver: look at it here."""
     try:
-        private = is_private(parts.hostname)
+        url = URL(destination.url.get_secret_value())
+        host = url.host
     except ValueError:
-        return
+        raise Rejected(f"the URL of {destination.name} cannot be used") from None
+    if url.scheme not in ("http", "https") or not host:
+        raise Rejected("the URL of a webhook begins with http:// or https://")
+    try:
+        private = is_private(host) and not destination.allow_private
+    except ValueError:
+        return url
     if private:
-        raise Rejected(f"{parts.hostname} is an address of a private network; set allow_private to allow it")
+        raise Rejected(f"{host} is an address of a private network; set allow_private to allow it")
+    return url

@@ -13,7 +13,7 @@ from faust.types.auth import CredentialsT
 
 from schemas.settings import KafkaSettings
 from streams.batch import Batch
-from streams.connection import ssl_context
+from streams.connection import sasl_user, ssl_context
 from streams.transport import ChunkConsumer, ChunkTransport
 
 log = structlog.get_logger(__name__)
@@ -106,8 +106,8 @@ def _credentials(settings: KafkaSettings) -> CredentialsT | None:
         return faust.SSLCredentials(ssl_context(settings))
     if settings.security_protocol.startswith("SASL"):
         context = ssl_context(settings) if settings.security_protocol.endswith("SSL") else None
-        password = settings.sasl_password.get_secret_value() if settings.sasl_password else ""
+        user, password = sasl_user(settings)
         return faust.SASLCredentials(
-            username=settings.sasl_username, password=password, mechanism=settings.sasl_mechanism, ssl_context=context
+            username=user, password=password, mechanism=settings.sasl_mechanism, ssl_context=context
         )
     return None

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.errors import InvalidRecord, Unavailable
 from schemas.settings import KafkaSettings
-from streams.connection import client_options
+from streams.connection import client_options, why_no_answer
 
 LINGER_MS = 5
 BATCH_BYTES = 256 * 1024
@@ -45,7 +45,7 @@ class Producer:
         self._client: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Connect; raises `Unavailable` while no broker answers."""
+        """Connect; raises `Unavailable` while no broker answers, `ConfigError` when one refuses us."""
         client = AIOKafkaProducer(
             **client_options(self._settings),
             acks="all",
@@ -60,7 +60,7 @@ class Producer:
             await client.start()
         except KafkaError as error:
             await client.stop()
-            raise Unavailable(f"no broker answers at {self._settings.bootstrap_servers}: {error}") from error
+            raise await why_no_answer(self._settings, error) from error
         self._client = client
 
     async def close(self) -> None:

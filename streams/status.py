@@ -18,11 +18,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from schemas.errors import ConfigError, EvalstreamError
+from schemas.errors import EvalstreamError
 from schemas.settings import Settings, Topics
 from sinks.warehouse import ComponentState
 from streams.app import group_of
-from streams.connection import client_options
+from streams.connection import client_options, why_no_answer
 from streams.opening import open_existing
 
 FRESH_S = 5.0
@@ -76,7 +76,7 @@ async def read_status(settings: Settings) -> Status:
     try:
         async with asyncio.timeout(BROKER_WAIT_S + OWN_WORD_WAIT_S * len(STAGES)):
             caught_up = await _look_at_broker(settings, status)
-    except (KafkaError, OSError, TimeoutError, ConfigError) as error:
+    except (KafkaError, OSError, TimeoutError, EvalstreamError) as error:
         status.broker = {**status.broker, "answers": False, "error": str(error) or type(error).__name__}
     else:
         status.caught_up = caught_up and status.ready
@@ -129,8 +129,11 @@ async def _look_at_broker(settings: Settings, status: Status) -> bool:
     admin, consumer = AIOKafkaAdminClient(**options), AIOKafkaConsumer(**options)
     try:
         async with asyncio.timeout(BROKER_WAIT_S):
-            await admin.start()
-            await consumer.start()
+            try:
+                await admin.start()
+                await consumer.start()
+            except KafkaError as error:
+                raise await why_no_answer(kafka, error) from error
             partitions = await partitions_of(admin, [kafka.topic_prefix + topic for topic, _ in STAGES])
         status.broker["answers"] = True
         return await _stages(settings, status, admin, consumer, partitions)

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.errors import ConfigError, Unavailable
 from schemas.settings import KafkaSettings, Topics
-from streams.connection import client_options
+from streams.connection import client_options, why_no_answer
 
 SINGLE_PARTITION = (Topics.ALERTS, Topics.DRIFT, Topics.FEEDBACK, Topics.DEAD_LETTERS)
 METADATA_TRIES = 50
@@ -21,7 +21,7 @@ async def ensure_topics(settings: KafkaSettings) -> dict[str, int]:
     Raises
     ------
     Unavailable : no broker answers.
-    ConfigError : the broker refuses to create a topic.
+    ConfigError : the broker refuses us, or to create a topic.
     """
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
@@ -32,7 +32,7 @@ async def ensure_topics(settings: KafkaSettings) -> dict[str, int]:
             _check(await admin.create_topics(missing))
         return await _partition_counts(admin, settings)
     except KafkaError as error:
-        raise Unavailable(f"no broker answers at {settings.bootstrap_servers}: {error}") from error
+        raise await why_no_answer(settings, error) from error
     finally:
         await admin.close()
 

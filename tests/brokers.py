@@ -95,10 +95,10 @@ class DevBrokerProcess:
 
 
 class ApacheKafkaProcess:
-    """Apache Kafka, driven by its script."""
+    """Apache Kafka, driven by its script; `settings` are lines for its properties, where the last word counts."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.folder, self.settings = folder, settings
         self.bootstrap_servers = f"127.0.0.1:{free_port()}"
 
     def start(self) -> None:
@@ -111,7 +111,9 @@ class ApacheKafkaProcess:
         self._run("stop")
 
     def _run(self, command: str, *arguments: str) -> None:
-        subprocess.run([KAFKA_SCRIPT, command, self.folder, *arguments], check=True, timeout=180, capture_output=True)
+        environment = {**os.environ, "KAFKA_EXTRA": self.settings}
+        words = [KAFKA_SCRIPT, command, self.folder, *arguments]
+        subprocess.run(words, env=environment, check=True, timeout=180, capture_output=True)
 
 
 class ForeignBroker:
@@ -152,6 +154,12 @@ def dev_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevBrokerPr
     process.stop()
 
 
+def require_kafka() -> None:
+    """Skip where Apache Kafka cannot be started."""
+    if not KAFKA_SCRIPT.exists() or not shutil.which("java"):
+        pytest.skip(f"no Apache Kafka: set {KAFKA_VARIABLE} to one, or provide {KAFKA_SCRIPT.name} and Java 17")
+
+
 @pytest.fixture(scope="session")
 def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
     """Apache Kafka: the one of EVALSTREAM_TEST_KAFKA, or one that is started here, or a skip."""
@@ -159,8 +167,7 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBr
     if running:
         yield ForeignBroker(running)
         return
-    if not KAFKA_SCRIPT.exists() or not shutil.which("java"):
-        pytest.skip(f"no Apache Kafka: set {KAFKA_VARIABLE} to one, or provide {KAFKA_SCRIPT.name} and Java 17")
+    require_kafka()
     process = ApacheKafkaProcess(tmp_path_factory.mktemp("kafka"))
     process.start()
     yield process

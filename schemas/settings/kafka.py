@@ -28,6 +28,9 @@ class KafkaSettings(Section):
     ssl_cafile: str | None = Field(None, description="CA certificates, PEM.")
     ssl_certfile: str | None = Field(None, description="Client certificate, PEM.")
     ssl_keyfile: str | None = Field(None, description="Client key, PEM.")
+    ssl_key_password: SecretStr | None = Field(
+        None, description="Of an encrypted client key. Only from the environment: KAFKA_SSL_KEY_PASSWORD."
+    )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     sasl_username: str | None = Field(None, description="Environment: KAFKA_SASL_USERNAME.")
     sasl_password: SecretStr | None = Field(None, description="Only from the environment: KAFKA_SASL_PASSWORD.")

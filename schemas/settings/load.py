@@ -23,6 +23,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap_servers"),
     "KAFKA_SASL_USERNAME": ("kafka", "sasl_username"),
     "KAFKA_SASL_PASSWORD": ("kafka", "sasl_password"),
+    "KAFKA_SSL_KEY_PASSWORD": ("kafka", "ssl_key_password"),
     "EVALSTREAM_WAREHOUSE_URL": ("warehouse", "url"),
     "EVALSTREAM_KEY": ("redaction", "key"),
     "EVALSTREAM_HTTP_TOKEN": ("receiver", "token"),
@@ -33,6 +34,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 }
 SECRETS_ONLY_FROM_ENVIRONMENT = (
     ("kafka", "sasl_password"),
+    ("kafka", "ssl_key_password"),
     ("redaction", "key"),
     ("receiver", "token"),
     ("judge", "api_key"),

@@ -22,6 +22,7 @@ def benchmark_database() -> Iterator[str]:
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
         try:
+            connection.execute(f"ALTER DATABASE {name} SET random_page_cost = 1.1".encode())
             yield server.set(database=name).render_as_string(hide_password=False)
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import socket
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import orjson
 import pytest
@@ -98,11 +101,26 @@ async def test_nobody_listens_and_the_url_is_not_told(webhooks: Webhooks) -> Non
     assert "secret-path" not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"])
+LOOPBACK = (
+    *("127.0.0.1", "127.1", "0", "2130706433", "017700000001", "0x7f.1", "0177.0.0.1", "localhost", "LOCALHOST."),
+    *(
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+    ),
+    *("１２７.0.0.1", "127。0。0。1", "user@127.0.0.1", "8.8.8.8@127.0.0.1"),
+)
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
 async def test_a_private_address_is_refused_however_it_is_written(webhooks: Webhooks, host: str) -> None:
     async with receiving(Receiver()) as receiver:
         port = receiver.url.rsplit(":", 1)[1]
-        with pytest.raises(Rejected, match=r"private|cannot be used"):
+        with pytest.raises((Rejected, Unavailable), match=r"private|cannot be used|ClientConnectorDNSError"):
             await webhooks.send(destination(f"http://{host}:{port}", allow_private=False), b"{}", "a")
         assert receiver.received == []
 
@@ -131,7 +149,76 @@ async def test_other_schemes_are_refused(webhooks: Webhooks, url: str) -> None:
         ("64:ff9b::a00:1", True),
         ("64:ff9b::808:808", False),
         ("2002:a00:1::", True),
+        ("::10.0.0.1", True),
+        ("::ffff:0:7f00:1", True),
+        ("64:ff9b:1::a00:1", True),
+        ("fec0::1", True),
+        ("2001:0:7f00:1::", True),
+        ("192.0.0.8", True),
+        ("3fff::1", True),
+        ("255.255.255.255", True),
     ],
 )
 def test_which_addresses_are_private(address: str, private: bool) -> None:
     assert is_private(address) is private
+
+
+async def test_the_metadata_service_of_a_cloud_is_out_of_reach(webhooks: Webhooks) -> None:
+    for host in ("169.254.169.254", "2852039166", "0xa9fea9fe", "[::ffff:169.254.169.254]", "[fd00:ec2::254]"):
+        with pytest.raises(Rejected, match=r"private|cannot be used"):
+            await webhooks.send(destination(f"http://{host}/latest/", allow_private=False), b"{}", "a")
+
+
+async def test_what_was_checked_is_what_is_connected_to(webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is public when it is looked at and private when it is connected to (DNS rebinding)."""
+    loop = asyncio.get_running_loop()
+    answers = ["8.8.8.8", "127.0.0.1"]
+    connected: list[str] = []
+
+    async def resolve(host: str, port: int, **_: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0), port))]
+
+    async def connect(_socket: object, address: tuple[str, int]) -> None:
+        connected.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    monkeypatch.setattr(loop, "sock_connect", connect)
+    rebinding = destination("http://rebind.example/hook", allow_private=False)
+    with pytest.raises(Unavailable):
+        await webhooks.send(rebinding, b"{}", "a")
+    assert (connected, answers) == (["8.8.8.8"], ["127.0.0.1"])  # looked up once, and there it went
+    await webhooks.close()  # and with it what is remembered of names
+    with pytest.raises(Rejected, match="private"):
+        await webhooks.send(rebinding, b"{}", "a")
+    assert (connected, answers) == (["8.8.8.8"], [])
+
+
+async def test_one_private_address_among_public_ones_is_enough(
+    webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def resolve(host: str, port: int, **_: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("8.8.8.8", "10.0.0.1")]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    with pytest.raises(Rejected, match="private"):
+        await webhooks.send(destination("http://both.example/hook", allow_private=False), b"{}", "a")
+
+
+async def test_a_receiver_knows_an_old_or_changed_message(webhooks: Webhooks) -> None:
+    """The check that docs/security.md asks of receivers, on what was really sent."""
+    async with receiving(Receiver()) as receiver:
+        await webhooks.send(destination(receiver.url, secret="k3y"), ALERT.to_bytes(), ALERT.alert_id)
+    ((headers, body),) = receiver.received
+    now = time.time()
+    assert accepted(headers, body, now)
+    assert not accepted(headers, body.replace(b"CRITICAL", b"OK"), now)
+    assert not accepted(headers, body, now + 600)
+    later = {**headers, "X-Evalstream-Timestamp": str(int(now) + 600)}
+    assert not accepted(later, body, now + 600)
+
+
+def accepted(headers: dict[str, str], body: bytes, now: float, secret: bytes = b"k3y") -> bool:
+    stamp, signature = headers["X-Evalstream-Timestamp"], headers["X-Evalstream-Signature"]
+    expected = "sha256=" + hmac.new(secret, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(signature, expected) and abs(now - int(stamp)) <= 300
