@@ -5,9 +5,14 @@ from __future__ import annotations
 import re2
 
 NEUTRAL = "\N{REPLACEMENT CHARACTER}"
-_MARKER = re2.compile(r"(?i)\[\[(\s*(?:BEGIN|END)\b)")
-# Control tokens of chat templates, which some servers honour inside a message.
-_CONTROL = re2.compile(r"<(\|[A-Za-z_/ ]{0,40}\|?>?)|\[(/?(?:INST|SYS)\])|<(</?SYS>>)")
+_MARKER = re2.compile(r"(?i)[\[［]{2}(\s*(?:BEGIN|END)\b)")
+# Control tokens of chat templates, which some servers honour inside a message: ChatML and Llama 3, DeepSeek, Gemma, the
+# beginning and end of a text, Mistral, Llama 2. What follows the first sign of each is kept, behind a space.
+_CONTROL = re2.compile(
+    r"<(\|[A-Za-z_/ ]{0,40}\|?>?)|<(｜[^｜\n]{0,40}｜?>?)|<((?:start|end)_of_turn>|/?s>|[be]os>)"
+    r"|\[(/?(?:INST|SYS|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS|TOOL_CONTENT)\])|<(</?SYS>>)"
+)
+_CONTROL_SIGNS = ("<|", "<｜", "_turn>", "s>", "INST]", "SYS]", "PROMPT]", "TOOL", "SYS>>")
 _CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
 # C0 controls but tab and newline, bidirectional overrides, zero-width signs, the invisible tag alphabet.
 _INVISIBLE = re2.compile(
@@ -27,8 +32,13 @@ def neutral(text: str) -> str:
     # The plain comparisons spare most texts the expressions, which take longer than all the rest of a prompt.
     if not raw.isascii() or len(raw.translate(None, _CONTROLS)) < len(raw):
         text = _INVISIBLE.sub(NEUTRAL, text)
-    if "[[" in text:
+    if "[[" in text or "［" in text:
         text = _MARKER.sub(r"[ [\1", text)
-    if "<|" in text or "INST]" in text or "SYS>>" in text:
-        text = _CONTROL.sub(lambda match: f"< {match.group(1) or match.group(2) or match.group(3)}", text)
+    if any(sign in text for sign in _CONTROL_SIGNS):
+        text = _CONTROL.sub(_apart, text)
     return text
+
+
+def _apart(match: re2._Match) -> str:
+    """The token with a space behind its first sign."""
+    return f"{match.group()[0]} {match.group()[1:]}"

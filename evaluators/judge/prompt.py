@@ -15,7 +15,7 @@ from schemas.ids import plain_digest
 from .fence import fenced
 from .rubric import Rubric, Scale
 
-PROMPT_VERSION = 1  # raise it with any change below: verdicts of another prompt are other verdicts
+PROMPT_VERSION = 2  # raise it with any change below: verdicts of another prompt are other verdicts
 MAX_ENUM = 21
 MAX_ECHO_CHARS = 4_000
 SYSTEM = """\

@@ -218,7 +218,12 @@ def test_who_is_refused_is_told_why_and_no_secret(secured_kafka: Secured, tmp_pa
     stack = stack_on(tmp_path / "out", settings, WRONG)
     file = tmp_path / "trace.jsonl"
     file.write_bytes(orjson.dumps(TRACE))
-    for command in (("publish", str(file)), ("status",), ("replay", "--from", "2020-01-01"), ("worker", "evaluate")):
+    for command in (
+        ("publish", str(file)),
+        ("status",),
+        ("replay", "--from", "2020-01-01", "--to", "2100-01-01"),
+        ("worker", "evaluate"),
+    ):
         said = _run(stack, *command, seconds=20 if command[0] == "worker" else 60)
         assert expected in said, f"{command}: {said}"
         assert not leaked(said), said
