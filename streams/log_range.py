@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from schemas.errors import ConfigError, Unavailable
+from schemas.errors import ConfigError
 from schemas.settings import KafkaSettings
 from streams.app import group_of
-from streams.connection import client_options
+from streams.connection import client_options, why_no_answer
 from streams.status import partitions_of
 
 FETCH_MS = 1000
@@ -44,7 +44,7 @@ class LogRange:
 
     Raises (by every method)
     ------------------------
-    ConfigError : there is no such topic.
+    ConfigError : there is no such topic, or the broker refuses us.
     Unavailable : no broker answers.
     """
 
@@ -76,7 +76,7 @@ class LogRange:
             await self._measure(admin)
         except KafkaError as error:
             await self._consumer.stop()
-            raise self._away(error) from error
+            raise await why_no_answer(self.kafka, error) from error
         except BaseException:
             await self._consumer.stop()
             raise
@@ -102,7 +102,7 @@ class LogRange:
             async for batch in self._read(ways, None if topic in self.open_ended else self.end, advance):
                 yield batch
         except KafkaError as error:
-            raise self._away(error) from error
+            raise await why_no_answer(self.kafka, error) from error
 
     async def _read(
         self, ways: Mapping[TopicPartition, Extent], end: datetime | None, advance: Callable[[int], None]
@@ -152,9 +152,6 @@ class LogRange:
                 begin = ends[tp] if begins.get(tp) is None else begins[tp].offset
             self.extents[tp.topic.removeprefix(prefix), tp.partition] = Extent(earliest[tp], begin, ends[tp])
 
-    def _away(self, error: KafkaError) -> Unavailable:
-        return Unavailable(f"no broker answers at {self.kafka.bootstrap_servers}: {error}")
-
 
 def _is_in(record: Any, start: datetime | None, end: datetime | None) -> bool:
     return (start is None or record.timestamp >= _ms(start)) and (end is None or record.timestamp < _ms(end))
@@ -188,6 +185,6 @@ async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: in
     except TimeoutError as error:
         raise Unavailable(f"the broker does not show {tp.topic}-{partition}@{offset}") from error
     except KafkaError as error:
-        raise Unavailable(f"no broker answers at {kafka.bootstrap_servers}: {error}") from error
+        raise await why_no_answer(kafka, error) from error
     finally:
         await consumer.stop()
