@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from schemas.errors import ConfigError, Unavailable
+from schemas.ids import Hasher
 from schemas.settings import Settings, SourceMap, Topics
 from sinks.redact import Redactor
 from sinks.warehouse import Warehouse
@@ -45,7 +46,7 @@ class Starting:
             return None
         self.waiting_for = ""
         hasher = default_hasher(settings)
-        await asyncio.to_thread(_check_installation, warehouse, hasher.digest("installation"), partitions)
+        await asyncio.to_thread(_check_installation, warehouse, hasher, partitions)
         return Context(
             settings=settings,
             source=source,
@@ -75,10 +76,9 @@ async def _started(producer: Producer) -> Producer:
     return producer
 
 
-def _check_installation(warehouse: Warehouse, key_digest: str, partitions: dict[str, int]) -> None:
+def _check_installation(warehouse: Warehouse, hasher: Hasher, partitions: dict[str, int]) -> None:
     """What must be equal on every worker, and over time: the key, and the partitions that segments are spread over."""
-    if warehouse.set_meta_once("key_digest", key_digest) != key_digest:
-        raise ConfigError("EVALSTREAM_KEY is not the key that this warehouse was filled with", path="redaction.key")
+    warehouse.use_key(hasher)
     count = str(partitions[Topics.MEASUREMENTS])
     stored = warehouse.set_meta_once("measurements_partitions", count)
     if stored != count:

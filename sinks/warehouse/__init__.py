@@ -13,6 +13,7 @@ from .records import (
     QueryResult,
     ScoreSummary,
     Stored,
+    Subject,
     TraceDecisions,
     Why,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "QueryResult",
     "ScoreSummary",
     "Stored",
+    "Subject",
     "TraceDecisions",
     "WaitingRequest",
     "Warehouse",

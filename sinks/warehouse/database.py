@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from schemas.errors import ConfigError, Unavailable
+from schemas.ids import Hasher
 
 from .errors import translated
 from .types import sqlite_time
@@ -44,6 +45,7 @@ class Database:
     def __init__(self, url: str) -> None:
         parsed = _read_url(url)
         self.where = parsed.render_as_string(hide_password=True)
+        self.hasher: Hasher | None = None
         self.dialect: Dialect = "sqlite" if parsed.get_backend_name() == "sqlite" else "postgresql"
         self.engine = _sqlite_engine(parsed) if self.dialect == "sqlite" else _postgres_engine(parsed)
         self._writer = self.engine.execution_options(evalstream_writer=True)

@@ -13,13 +13,14 @@ from schemas.score import DecisionKey, Score
 from schemas.source import Source
 
 from .database import Database, insert_sql
-from .ledger import Ledger
+from .ledger import Ledger, session_ids
 from .load import in_chunks
 from .part import Part
 from .positions import advance
-from .records import Known, Position, TraceDecisions
+from .records import Known, Position, Subject, TraceDecisions
 from .rows import read_key, read_score, read_source, score_row
 from .tables import request_decisions, requests, scores, traces
+from .tombstones import buried, buried_traces
 
 _RANK = "CASE {0}.status WHEN 'scored' THEN 2 WHEN 'failed' THEN 1 ELSE 0 END"
 _KEY = "trace_id, evaluator, evaluator_version, target_id, target_digest"
@@ -71,7 +72,7 @@ class Decisions(Part):
         another source has decided is left out of the result, so that a caller emits only its own. A trace's first
         scored rows of an evaluator are marked `measured`, all of this call together, unless the trace is partial.
         Rows of a trace that is not stored are written and never measured, and neither are decisions without a source:
-        nobody emits what was computed beside the stream.
+        nobody emits what was computed beside the stream. Decisions on what was deleted are dropped.
         """
         return self._write(decisions, positions, answered=())
 
@@ -84,14 +85,19 @@ class Decisions(Part):
         stored = self._write(decisions, positions, answered=[score.key for score in verdicts])
         return [score for found in stored for score in found.scores]
 
-    def write_feedback(self, given: Sequence[Score]) -> None:
-        """Store what people said; of two scores under one key the later stays."""
+    def write_feedback(self, given: Sequence[Score]) -> list[Score]:
+        """Store what people said; of two scores under one key the later stays. What they said of a trace that was
+        deleted is left out; returns what was not."""
         now = self.database.time(datetime.now(UTC))
-        rows = sorted(
-            (score_row(self.database, score, now, measured=False) for score in given), key=lambda row: row[:5]
-        )
         with self.database.write() as connection:
-            self.database.many(connection, insert_sql(scores, LATER_SCORE), rows)
+            ids = sorted({score.trace_id for score in given})
+            lock = select(traces.c.trace_id).where(traces.c.trace_id.in_(ids)).order_by(traces.c.trace_id)
+            connection.execute(lock.with_for_update())
+            gone = buried_traces(self.database, connection, ids)
+            kept = [score for score in given if score.trace_id not in gone]
+            rows = [score_row(self.database, score, now, measured=False) for score in kept]
+            self.database.many(connection, insert_sql(scores, LATER_SCORE), sorted(rows, key=lambda row: row[:5]))
+        return kept
 
     def restate(self, trace_ids: Sequence[str], sources: Sequence[Source]) -> list[TraceDecisions]:
         """What exactly these sources decided about these traces: to be emitted again after a crash."""
@@ -123,6 +129,7 @@ class Decisions(Part):
         ids = sorted({d.trace_id for d in decisions})
         with self.database.write() as connection:
             ledger = Ledger(self.database, connection, ids, decisions)
+            decisions = _not_deleted(self.database, connection, decisions)
             ledger.stored.update(_standing(connection, ids))
             ledger.in_flight.update(_in_flight(connection, ids))
             kept = [ledger.enter(d) for d in decisions]
@@ -132,6 +139,28 @@ class Decisions(Part):
             advance(self.database, connection, positions)
             own = _own(connection, ledger)
         return [own_of(d, own) for d in kept] if own else kept
+
+
+def _not_deleted(
+    database: Database, connection: Connection, decisions: Sequence[TraceDecisions]
+) -> list[TraceDecisions]:
+    """The decisions without those on traces and sessions that were deleted."""
+    subjects = {Subject("trace", d.trace_id) for d in decisions}
+    subjects.update(Subject("session", session_id) for session_id in session_ids(decisions))
+    gone = buried(database, connection, subjects)
+    if not gone:
+        return list(decisions)
+
+    def stays(one: Score | JudgeRequest) -> bool:
+        return one.target != "session" or Subject("session", one.session_id or "") not in gone
+
+    return [
+        TraceDecisions(
+            d.trace_id, [s for s in d.scores if stays(s)], [r for r in d.requests if stays(r)], d.passed_over
+        )
+        for d in decisions
+        if Subject("trace", d.trace_id) not in gone
+    ]
 
 
 def own_of(decisions: TraceDecisions, own: dict[DecisionKey, Score]) -> TraceDecisions:

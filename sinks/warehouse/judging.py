@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from .database import insert_sql
 from .part import Part
 from .tables import judge_cache, scores
+from .tombstones import buried_traces
 
 
 class Judging(Part):
@@ -20,10 +21,12 @@ class Judging(Part):
             found = connection.execute(select(judge_cache.c.body).where(judge_cache.c.key == key)).scalar()
         return None if found is None else bytes(found)
 
-    def cache_verdict(self, key: str, body: bytes) -> None:
-        """Keep an answer; the first under a key stays."""
+    def cache_verdict(self, key: str, body: bytes, trace_id: str | None = None) -> None:
+        """Keep an answer, and of which trace it was; the first under a key stays, and none of a deleted trace."""
         with self.database.write() as connection:
-            row = (key, body, self.database.time(datetime.now(UTC)))
+            if trace_id is not None and buried_traces(self.database, connection, [trace_id]):
+                return
+            row = (key, body, self.database.time(datetime.now(UTC)), trace_id)
             self.database.many(connection, insert_sql(judge_cache), [row])
 
     def judge_cost_since(self, since: datetime) -> float:

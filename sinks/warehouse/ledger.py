@@ -43,7 +43,7 @@ class Ledger:
         self.in_flight: dict[DecisionKey, Source | None] = {}
         self.repeated: set[DecisionKey] = set()
         self._lock_traces(connection, ids)
-        self._lock_sessions(connection, _session_ids(decisions))
+        self._lock_sessions(connection, session_ids(decisions))
 
     def enter(self, decisions: TraceDecisions) -> TraceDecisions:
         """Take up one record's decisions; return those that are its own."""
@@ -156,7 +156,8 @@ def _subject(score: Score) -> Subject:
     return ("session", score.session_id or "") if score.target == "session" else ("trace", score.trace_id)
 
 
-def _session_ids(decisions: Sequence[TraceDecisions]) -> list[str]:
+def session_ids(decisions: Sequence[TraceDecisions]) -> list[str]:
+    """Sessions that are decided as a whole, in order."""
     of_scores = {s.session_id for d in decisions for s in d.scores if s.target == "session"}
     of_requests = {r.session_id for d in decisions for r in d.requests if r.target == "session"}
     return sorted(found for found in of_scores | of_requests if found)

@@ -30,6 +30,7 @@ class Letters(Part):
                 text(letter.key),
                 self.database.time(letter.time),
                 letter.payload,
+                None,
             )
             for letter in letters
         ]

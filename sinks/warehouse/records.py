@@ -14,6 +14,14 @@ from schemas.state_row import StateRow
 from schemas.trace import Trace
 
 T = TypeVar("T")
+SubjectKind = Literal["trace", "session", "user"]
+
+
+class Subject(NamedTuple):
+    """What a person may have deleted: a trace, a session or a user, by the id as it is stored."""
+
+    kind: SubjectKind
+    id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
+from schemas.errors import ConfigError
+from schemas.ids import Hasher
+
 from .database import insert_sql
 from .part import Part
 from .tables import evaluators, meta
@@ -27,6 +30,18 @@ class Registry(Part):
         rows = [(name, version, since) for name, version in sorted(versions.items())]
         with self.database.write() as connection:
             self.database.many(connection, _REMEMBER, rows)
+
+    def use_key(self, hasher: Hasher) -> None:
+        """Work with the installation's key: tombstones are recognised by it.
+
+        Raises
+        ------
+        ConfigError : the warehouse was filled with another key; equal content would get other ids.
+        """
+        digest = hasher.digest("installation")
+        if self.set_meta_once("key_digest", digest) != digest:
+            raise ConfigError("EVALSTREAM_KEY is not the key that this warehouse was filled with", path="redaction.key")
+        self.database.hasher = hasher
 
     def meta(self, key: str) -> str | None:
         """A fact of the installation."""

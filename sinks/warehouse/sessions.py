@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from schemas.ids import plain_digest
 from schemas.session import SessionClosed, SessionMember
@@ -14,21 +14,30 @@ from schemas.trace import Session, Trace
 from .database import Database
 from .load import load_traces
 from .part import Part
+from .records import Subject
 from .tables import sessions
+from .tombstones import buried
 
 
 class Sessions(Part):
     """Reading and writing sessions."""
 
     def store_session(self, closed: SessionClosed) -> Session | None:
-        """Add the members to a session and return it whole; None when none of its traces is stored.
+        """Add the members to a session and return it whole; None when none of its traces is stored, or when it was
+        deleted. Members that were deleted are left out.
 
         The fingerprint is made of what the traces are now, not of what they were when they became members. The revision
         is the sum of the traces' revisions, so that it rises whenever a trace comes or grows.
         """
+        subject = Subject("session", closed.session_id)
+        members = [Subject("trace", member.trace_id) for member in closed.members]
         with self.database.write() as connection:
             held = _lock(self.database, connection, closed.session_id)
-            ids = sorted({*(held["traces"] or ()), *(member.trace_id for member in closed.members)})
+            gone = buried(self.database, connection, [subject, *members])
+            if subject in gone or (gone.issuperset(members) and not held["traces"]):
+                connection.execute(delete(sessions).where(sessions.c.session_id == closed.session_id))
+                return None
+            ids = sorted({*(held["traces"] or ()), *(member.id for member in members if member not in gone)})
             traces = _by_age(load_traces(connection, ids))
             project, environment = _place(held, closed.members)
             session = Session(

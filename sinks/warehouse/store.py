@@ -14,11 +14,13 @@ from schemas.merge import merge_traces, with_digests
 from schemas.trace import Trace
 
 from .database import Database, replacing
+from .erasure import erase
 from .load import load_traces
 from .part import Part
-from .records import Stored
+from .records import Stored, Subject
 from .rows import Row, message_row, span_row, tools_row, trace_row
 from .tables import messages, spans, traces
+from .tombstones import buried, subjects_of
 
 Pair = tuple[str, str]
 """(span id, span digest)"""
@@ -49,7 +51,8 @@ class TraceWrites(Part):
         """Add what is new in `fragments` (several may share a trace id) and return each trace as it now stands.
 
         One transaction. The rows of the traces are locked in the order of their ids, so that two workers with pieces of
-        the same traces wait for each other and neither overlooks what the other brought.
+        the same traces wait for each other and neither overlooks what the other brought. Traces that were deleted, by
+        their own id or by that of their session or user, are left out of the result, and what is held of them goes.
         """
         pieces: dict[str, list[Trace]] = defaultdict(list)
         for fragment in fragments:
@@ -59,11 +62,15 @@ class TraceWrites(Part):
         with self.database.write() as connection:
             old = _lock(self.database, connection, sorted(pieces))
             held = load_traces(connection, old)
+            gone = _deleted(self.database, connection, [*fragments, *held.values()])
+            if gone:
+                erase(self.database, connection, sorted(gone))
             pairs = _pairs(connection, old)
             changes = _Changes(self.database)
             found = {
                 trace_id: changes.add(held.get(trace_id), pairs[trace_id], several)
                 for trace_id, several in pieces.items()
+                if trace_id not in gone
             }
             changes.write(connection)
         return found
@@ -144,6 +151,15 @@ class _Changes:
         database.many(connection, _HIDE_SPAN, self.hidden)
         database.insert(connection, spans, replacing(spans), self.spans)
         database.insert(connection, messages, replacing(messages), self.messages)
+
+
+def _deleted(database: Database, connection: Connection, pieces: Sequence[Trace]) -> set[str]:
+    """Ids of the traces of which any piece belongs to something that was deleted."""
+    subjects = {piece.trace_id: set[Subject]() for piece in pieces}
+    for piece in pieces:
+        subjects[piece.trace_id].update(subjects_of(piece))
+    gone = buried(database, connection, set().union(*subjects.values()))
+    return {trace_id for trace_id, found in subjects.items() if found & gone} if gone else set()
 
 
 def _joined(held: Trace | None, pieces: list[Trace]) -> Trace:

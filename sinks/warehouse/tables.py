@@ -54,6 +54,13 @@ traces = Table(
     Index("traces_by_time", "project", "environment", "event_time"),
     Index("traces_by_session", "session_id"),
     Index(
+        "traces_by_user",
+        "user_id",
+        postgresql_where=text("user_id IS NOT NULL"),
+        sqlite_where=text("user_id IS NOT NULL"),
+    ),
+    Index("traces_by_storing", "stored_at"),
+    Index(
         "traces_partial",
         "stored_at",
         postgresql_where=text("partial"),
@@ -291,6 +298,7 @@ dead_letters = Table(
     Column("key", Text),
     Column("time", UtcTime, nullable=False),
     Column("payload", Text),
+    Column("requeued_at", UtcTime),
     Index("dead_letters_by_time", "time"),
 )
 
@@ -398,4 +406,15 @@ judge_cache = Table(
     Column("key", Id, primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("created", UtcTime, nullable=False),
+    Column("trace_id", Id),
+    Index("judge_cache_by_trace", "trace_id"),
+    Index("judge_cache_by_age", "created"),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("digest", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("since", UtcTime, nullable=False),
 )

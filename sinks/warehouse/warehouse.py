@@ -12,6 +12,7 @@ from .compare import Comparisons
 from .components import Components
 from .database import Database
 from .decisions import Decisions
+from .erasure import Erasure
 from .explain import Explanations
 from .judging import Judging
 from .letters import Letters
@@ -25,6 +26,7 @@ from .registry import Registry
 from .schema import Schema
 from .sessions import Sessions
 from .store import TraceWrites
+from .tombstones import Tombstones
 from .why import Explained
 
 
@@ -44,6 +46,8 @@ class Warehouse(
     Comparisons,
     Notifications,
     Components,
+    Tombstones,
+    Erasure,
     Reads,
     Explained,
     Accounts,

@@ -54,7 +54,7 @@ def _replay(
     import asyncio
 
     from evaluators.build import build_suite
-    from streams.cli.run import answer_all, hasher_of, show_summary, use_key, waiting
+    from streams.cli.run import answer_all, hasher_of, show_summary, waiting
     from streams.offline import Offline
     from streams.opening import open_current
     from streams.summary import Summary
@@ -63,7 +63,7 @@ def _replay(
     suite, warehouse = build_suite(settings, found.source), open_current(settings)
     try:
         hasher = hasher_of(settings, found.data)
-        use_key(warehouse, hasher)
+        warehouse.use_key(hasher)
         offline = Offline(settings, suite, hasher, warehouse, keeping="nothing" if dry_run else "all")
         summary = Summary(suite.current_versions())
         requests: list[JudgeRequest] = []

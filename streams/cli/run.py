@@ -91,21 +91,12 @@ def hasher_of(settings: Settings, folder: Path) -> Hasher:
     return default_hasher(settings)
 
 
-def use_key(warehouse: Warehouse, hasher: Hasher) -> None:
-    """Raise `ConfigError` when the warehouse was filled with another key: equal content would get other ids."""
-    from schemas.errors import ConfigError
-
-    digest = hasher.digest("installation")
-    if warehouse.set_meta_once("key_digest", digest) != digest:
-        raise ConfigError("EVALSTREAM_KEY is not the key that this warehouse was filled with", path="redaction.key")
-
-
 def _opened(settings: Settings, hasher: Hasher) -> Warehouse:
     from streams.opening import open_current
 
     opened = open_current(settings)
     try:
-        use_key(opened, hasher)
+        opened.use_key(hasher)
     except BaseException:
         opened.close()
         raise

@@ -16,10 +16,12 @@ from sqlalchemy.engine import make_url
 
 from schemas.errors import ConfigError, Unavailable
 from sinks.warehouse import Warehouse
+from sinks.warehouse.database import insert_sql
+from sinks.warehouse.rows import score_row
 from sinks.warehouse.schema import _config
-from sinks.warehouse.tables import metadata
+from sinks.warehouse.tables import metadata, scores
 from sinks.warehouse.views import create_views
-from tests.sinks.making import score, span, trace
+from tests.sinks.making import at, score, span, trace
 from tests.warehouses import open_warehouse, url_of
 
 ONLY_POSTGRES = ("scores_by_time",)
@@ -66,7 +68,8 @@ def test_a_migration_keeps_what_is_stored(empty_url: str) -> None:
         command.upgrade(config, "0001")
         create_views(connection, old.database.dialect)
         connection.execute(text("INSERT INTO meta (key, value) VALUES ('views', 'of an older version')"))
-    old.write_feedback([score("t1", kind="human")])
+        row = score_row(old.database, score("t1", kind="human"), old.database.time(at(0)), measured=False)
+        old.database.many(connection, insert_sql(scores), [row])
     old.migrate()
     assert [found.trace_id for found in old.scores()] == ["t1"]
     old.close()
