@@ -9,9 +9,10 @@ from typing import Any
 import structlog
 
 from evaluators.run import Suite
-from schemas.errors import InvalidRecord
+from schemas.errors import InvalidRecord, Unavailable
 from schemas.otlp import TraceFragment, assemble, decode
 from schemas.settings import AssembleSettings, Topics
+from sinks.warehouse import Subject
 from streams.batch import Batch
 from streams.clock import log_time
 from streams.context import Abandoned, Context
@@ -103,7 +104,21 @@ class Assemble:
         """Add the records of a batch, decoded."""
         found, letters = await asyncio.to_thread(self._decode, batch)
         await self._dead_letters.bury(batch, letters)
-        decoded += found
+        decoded += await self._not_deleted(found)
+
+    async def _not_deleted(self, decoded: list[Decoded]) -> list[Decoded]:
+        """Without the traces that were deleted under their own id; of sessions and users evaluate has the last word, and
+        while the warehouse is away of all of it."""
+        subjects = {Subject("trace", one.trace_id) for _, fragments in decoded for one in fragments}
+        try:
+            gone = await asyncio.to_thread(self._context.warehouse.tombstoned, subjects)
+        except Unavailable:
+            return decoded
+        if not gone:
+            return decoded
+        here = sum(Subject("trace", one.trace_id) in gone for _, fragments in decoded for one in fragments)
+        self._context.drop("trace", "deleted", here)
+        return [(record, [f for f in fs if Subject("trace", f.trace_id) not in gone]) for record, fs in decoded]
 
     def _decode(self, batch: Batch) -> tuple[list[Decoded], list[Any]]:
         decoded, letters = [], []

@@ -19,7 +19,7 @@ from schemas.judge_request import JudgeRequest
 from schemas.score import DecisionKey, Score
 from schemas.source import Source
 from streams.context import Context
-from streams.judging import deferred_runtime
+from streams.judging import ASKED_ABOUT, deferred_runtime
 from streams.overload import Overload, Place
 from streams.telemetry.judge_gauges import JudgeGauges
 
@@ -128,6 +128,7 @@ class Bench:
             return _skipped(request, "superseded")
         if not is_sampled(_sampling_unit(request), request.evaluator, request.inclusion_probability):
             return _skipped(request, OVERLOAD)
+        ASKED_ABOUT.set(request.trace_id)
         try:
             return await evaluator.judge(request.views, self.deadline_s)
         except Exception as error:  # an evaluator must not raise; if one does, its decision failed and is on record

@@ -40,6 +40,7 @@ class Context:
     settings, source : as last loaded; only what `streams.reload` calls reloadable ever changes.
     generation : tells the current assignment of the consumer group.
     outages : what waits for a dependency just now, and how often.
+    dropped : how much was left out on purpose, by reason.
     """
 
     settings: Settings
@@ -52,6 +53,13 @@ class Context:
     generation: Callable[[], int]
     metrics: Metrics = field(default_factory=Metrics)
     outages: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def drop(self, what: str, reason: str, count: int) -> None:
+        """Count what is left out on purpose."""
+        if count:
+            self.dropped[reason] += count
+            self.metrics.dropped.labels(what, reason).inc(count)
 
     def holds(self, batch: Batch) -> bool:
         """Whether the batch's partition is still ours."""

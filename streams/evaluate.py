@@ -145,6 +145,7 @@ class Evaluate:
         traces = [arrival.trace for arrival in arrivals]
         stored = await context.in_thread(batch, "storing traces", lambda: warehouse.store_traces(traces))
         passing("evaluate.stored", about=stored)
+        arrivals = self._not_deleted(arrivals, stored)
         known = await context.in_thread(batch, "reading decisions", lambda: warehouse.known_decisions(list(stored)))
         decided = await asyncio.to_thread(self._decide, arrivals, stored, known)
         written = await context.in_thread(
@@ -182,6 +183,12 @@ class Evaluate:
                 source = Source(topic=batch.topic, partition=batch.partition, offset=record.offset, epoch=epoch)
                 arrivals.append(Arrival(trace, source, record_time(record)))
         return arrivals, letters
+
+    def _not_deleted(self, arrivals: Sequence[Arrival], stored: Mapping[str, Stored]) -> list[Arrival]:
+        """Those that the warehouse took: it takes nothing of what a person had deleted."""
+        kept = [arrival for arrival in arrivals if arrival.trace.trace_id in stored]
+        self._context.drop("trace", "deleted", len(arrivals) - len(kept))
+        return kept
 
     def _decide(
         self, arrivals: Sequence[Arrival], stored: Mapping[str, Stored], known: Mapping[str, Known]

@@ -93,9 +93,10 @@ class Feedback:
         await self._dead_letters.bury(batch, letters)
         passing("feedback.read", about=[score.trace_id for score in scores])
         if scores:
-            await context.in_thread(batch, "feedback", lambda: context.warehouse.write_feedback(scores))
-            await context.patiently(batch, "feedback", lambda: context.producer.publish(score_records(scores)))
-            count_decisions(context.metrics, scores, ())
+            kept = await context.in_thread(batch, "feedback", lambda: context.warehouse.write_feedback(scores))
+            context.drop("feedback", "deleted", len(scores) - len(kept))
+            await context.patiently(batch, "feedback", lambda: context.producer.publish(score_records(kept)))
+            count_decisions(context.metrics, kept, ())
 
     def _as_score(self, given: FeedbackRecord, record: object) -> Score:
         comment = self._context.redactor.text(given.comment)

@@ -41,6 +41,7 @@ class Heartbeat:
         busy = own.get("in_flight", 0) or own.get("open_sessions", 0)
         return {
             **own,
+            "dropped": dict(self._context.dropped),
             "ready": self._context.generation() > 0,
             "assigned": assigned,
             "lag": lag,

@@ -27,6 +27,7 @@ from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.emission import measurement_records, positioned, score_records
+from streams.judging import subjects_asked_about
 from streams.log_guard import LogGuard
 from streams.poison import PoisonGuard
 from streams.progress import Progress
@@ -157,8 +158,9 @@ class Judge:
 
     async def _take_up(self, batch: Batch, part: Batch) -> None:
         """Set the requests of a part going; returns when it is clear that they kill nobody."""
-        asked, letters = self._read(batch, part.records)
+        read, letters = self._read(batch, part.records)
         await self._dead_letters.bury(batch, letters)
+        asked = await self._not_deleted(batch, read)
         if not asked:
             return
         batch.open += len(asked)
@@ -171,6 +173,15 @@ class Judge:
             tasks.append(await self._bench.begin(partial(self._answer, self._bench, one, stored, current)))
         if self._poison.is_watched(batch):
             await asyncio.wait(tasks, timeout=SURVIVED_S)
+
+    async def _not_deleted(self, batch: Batch, read: Sequence[Asked]) -> list[Asked]:
+        """Without the requests about what a person had deleted: it is shown to no judge."""
+        warehouse = self._context.warehouse
+        subjects = {subject for one in read for subject in subjects_asked_about(one.request)}
+        gone = await self._context.in_thread(batch, "tombstones", lambda: warehouse.tombstoned(subjects))
+        kept = [one for one in read if gone.isdisjoint(subjects_asked_about(one.request))]
+        self._context.drop("judge_request", "deleted", len(read) - len(kept))
+        return kept
 
     def _read(self, batch: Batch, records: Sequence[Any]) -> tuple[list[Asked], list[Any]]:
         asked, letters, epoch = [], [], self._guard.epoch(batch)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from datetime import datetime
 
 from evaluators.deferred import DeferredRuntime
 from evaluators.judge.budget import Budget
 from evaluators.judge.cache import CachedJudgement, MemoryCache
+from schemas.judge_request import JudgeRequest
 from schemas.settings import Settings
-from sinks.warehouse import Warehouse
+from sinks.warehouse import Subject, Warehouse
+
+ASKED_ABOUT: ContextVar[str | None] = ContextVar("asked_about", default=None)
+"""The trace that a judge is asked about: an answer in the cache goes when its trace is deleted."""
 
 
 class WarehouseCache:
@@ -27,7 +32,13 @@ class WarehouseCache:
 
     async def put(self, key: str, judgement: CachedJudgement) -> None:
         await self._memory.put(key, judgement)
-        await asyncio.to_thread(self._warehouse.cache_verdict, key, judgement.to_bytes())
+        await asyncio.to_thread(self._warehouse.cache_verdict, key, judgement.to_bytes(), ASKED_ABOUT.get())
+
+
+def subjects_asked_about(request: JudgeRequest) -> list[Subject]:
+    """The trace and the session whose text a request holds."""
+    of_session = [Subject("session", request.session_id)] if request.session_id else []
+    return [Subject("trace", request.trace_id), *of_session]
 
 
 def deferred_runtime(settings: Settings, warehouse: Warehouse) -> DeferredRuntime:

@@ -25,6 +25,7 @@ from schemas.errors import Fenced, InvalidRecord
 from schemas.measurement import MeasurementBatch
 from schemas.settings import Topics
 from sinks.outbox import OutboxSender
+from sinks.warehouse import Subject
 from streams.batch import Batch
 from streams.causes import with_cause
 from streams.context import Abandoned, Context
@@ -159,7 +160,22 @@ class Monitor:
                 claimed.positions[place] = columns.offset[past[-1]]
                 fresh.append((columns, past))
         await self._dead_letters.bury(batch, letters)
-        return of_columns(fresh)
+        return of_columns(await self._not_deleted(batch, fresh))
+
+    async def _not_deleted(
+        self, batch: Batch, fresh: list[tuple[MeasurementBatch, list[int]]]
+    ) -> list[tuple[MeasurementBatch, list[int]]]:
+        """Without the rows of traces that a person had deleted, which no drift event shall name."""
+        warehouse = self._context.warehouse
+        subjects = {Subject("trace", trace_id) for columns, _ in fresh for trace_id in columns.traces}
+        found = await self._context.in_thread(batch, "tombstones", lambda: warehouse.tombstoned(subjects))
+        gone = {subject.id for subject in found}
+        if not gone:
+            return fresh
+        kept = [(c, [row for row in rows if c.traces[c.trace[row]] not in gone]) for c, rows in fresh]
+        here = sum(len(rows) for _, rows in fresh) - sum(len(rows) for _, rows in kept)
+        self._context.drop("measurement", "deleted", here)
+        return [(columns, rows) for columns, rows in kept if rows]
 
     async def _let_time_pass(self, partition: int) -> None:
         claimed = await self._claim(partition, None)

@@ -26,7 +26,7 @@ from schemas.session import SessionClosed, SessionMember
 from schemas.settings import Settings
 from schemas.trace import Session, Trace
 from sinks.redact import Redactor
-from sinks.warehouse import Known, TraceDecisions, Warehouse
+from sinks.warehouse import Known, TraceDecisions, Warehouse, subjects_of
 from streams.otlp_records import RECORD_OVERHEAD_BYTES
 from streams.publishing import Problem, lines_of
 from streams.shrink import shrink
@@ -64,6 +64,8 @@ class Offline:
         self._warehouse, self._keeping = warehouse, keeping
         self._redactor = Redactor(settings.redaction, hasher)
         self._dimensions = dimension_names(settings.monitor)
+        self.deleted = 0
+        """Traces that were left out, since a person had them deleted."""
 
     def traces_in(self, files: Iterable[Path], on_problem: Callable[[Problem], None]) -> Iterator[Trace]:
         """The traces of `files` in order of appearance, each whole, redacted, as evaluate would read it."""
@@ -143,8 +145,12 @@ class Offline:
         whole = {trace.trace_id: trace for trace in traces}
         known: Mapping[str, Known] = {}
         if self._warehouse is not None:
-            if self._keeping == "all":
+            if self._keeping == "nothing":
+                gone = self._warehouse.tombstoned({subject for trace in traces for subject in subjects_of(trace)})
+                whole = {trace.trace_id: trace for trace in traces if gone.isdisjoint(subjects_of(trace))}
+            else:
                 whole = {trace_id: kept.trace for trace_id, kept in self._warehouse.store_traces(traces).items()}
+            self.deleted += len({trace.trace_id for trace in traces} - whole.keys())
             known = self._warehouse.known_decisions(list(whole))
         for trace_id, trace in whole.items():
             decided = self._decided(trace, known[trace_id].keys if trace_id in known else frozenset())

@@ -20,7 +20,7 @@ from schemas.session import SessionClosed, SessionMember
 from schemas.settings import SessionSettings, Topics
 from schemas.source import Source
 from schemas.trace import Trace
-from sinks.warehouse import TraceDecisions
+from sinks.warehouse import Subject, TraceDecisions
 from streams.batch import Batch
 from streams.clock import event_time, log_time, record_time
 from streams.context import Abandoned, Context
@@ -154,6 +154,9 @@ class SessionEvaluation:
         context, warehouse = self._context, self._context.warehouse
         session = await context.in_thread(batch, "storing a session", lambda: warehouse.store_session(closed))
         if session is None or not session.traces:
+            subject = Subject("session", closed.session_id)
+            gone = await context.in_thread(batch, "tombstones", lambda: warehouse.tombstoned([subject]))
+            context.drop("session", "deleted", len(gone))
             return []
         newest = session.traces[-1]
         source = Source(

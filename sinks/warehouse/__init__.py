@@ -17,6 +17,7 @@ from .records import (
     TraceDecisions,
     Why,
 )
+from .tombstones import subjects_of
 from .warehouse import Warehouse
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "WaitingRequest",
     "Warehouse",
     "Why",
+    "subjects_of",
 ]

@@ -50,7 +50,7 @@ def _reconcile(found: Any, begin: Any, until: Any, as_json: bool) -> Report:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from evaluators.build import build_suite
-    from streams.cli.run import hasher_of, use_key
+    from streams.cli.run import hasher_of
     from streams.opening import open_existing
     from streams.reconcile import reconcile
 
@@ -59,7 +59,7 @@ def _reconcile(found: Any, begin: Any, until: Any, as_json: bool) -> Report:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     try:
         hasher = hasher_of(settings, found.data)
-        use_key(warehouse, hasher)
+        warehouse.use_key(hasher)
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("", total=None)
 

@@ -54,7 +54,7 @@ def _replay(
     import asyncio
 
     from evaluators.build import build_suite
-    from streams.cli.run import answer_all, hasher_of, show_summary, waiting
+    from streams.cli.run import answer_all, hasher_of, show_summary, tell_deleted, waiting
     from streams.offline import Offline
     from streams.opening import open_current
     from streams.summary import Summary
@@ -68,6 +68,7 @@ def _replay(
         summary = Summary(suite.current_versions())
         requests: list[JudgeRequest] = []
         counts = asyncio.run(_all(settings, offline, begin, until, summary, requests))
+        tell_deleted(offline.deleted)
         asked = judges and not dry_run and _agreed(suite, requests, settings, yes, as_json)
         if asked:
             answer_all(suite, requests, settings, warehouse, summary.add)
@@ -78,7 +79,13 @@ def _replay(
         suite.close()
     if not as_json:
         show_summary(f"{counts['traces']} traces; decisions that were missing", summary, counts["unreadable"])
-    return {**counts, "dry_run": dry_run, "judged": asked, "evaluators": [line.as_json() for line in summary.lines()]}
+    return {
+        **counts,
+        "deleted": offline.deleted,
+        "dry_run": dry_run,
+        "judged": asked,
+        "evaluators": [line.as_json() for line in summary.lines()],
+    }
 
 
 async def _all(

@@ -133,6 +133,7 @@ def _evaluate(
             requests += decided.requests
         else:
             summary.add_waiting(waiting(decided.requests))
+    tell_deleted(offline.deleted)
     if requests:
         answer_all(suite, requests, settings, warehouse, lambda scores: _report(summary, scores, as_json))
     return summary
@@ -152,6 +153,12 @@ def answer_all(
         report(scores)
 
     asyncio.run(answer(suite, requests, settings, take))
+
+
+def tell_deleted(count: int) -> None:
+    """Say how many traces were passed over."""
+    if count:
+        console.note(f"{count} traces were left out: they were deleted (`evalstream delete`)")
 
 
 def waiting(requests: list[JudgeRequest]) -> dict[str, int]:
