@@ -35,6 +35,7 @@ from streams.log_guard import LogGuard
 from streams.notifications import notifications
 from streams.poison import PoisonGuard
 from streams.progress import Progress
+from streams.retention import Retention
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,7 @@ class Monitor:
         self._claimed: dict[int, Claimed] = {}
         self._generation = -1
         self._lock = asyncio.Lock()
+        self._retention = Retention(context.warehouse, context.settings.warehouse)
         self._sending: asyncio.Task[None] | None = None
         self._looked_at_outbox = -OUTBOX_EVERY_S
         self._deliveries = context.metrics.follower(context.metrics.notifications, outbox.attempts)
@@ -73,8 +75,9 @@ class Monitor:
         return {Topics.MEASUREMENTS: self.receive}
 
     async def start(self) -> None:
-        """Begin to deliver what stands in the outbox."""
+        """Begin to deliver what stands in the outbox, and to delete what is too old."""
         self._sending = asyncio.create_task(self._outbox.run(lambda: sorted(self._claimed)))
+        self._retention.start()
 
     async def receive(self, batch: Batch) -> None:
         """Count the measurements of a chunk that were not counted yet."""
@@ -121,6 +124,7 @@ class Monitor:
 
     async def close(self) -> None:
         """Stop delivering; what is not delivered stands in the outbox."""
+        await self._retention.close()
         if self._sending:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)

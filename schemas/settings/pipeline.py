@@ -62,6 +62,15 @@ class RedactionSettings(Section):
     keep_dead_letter_payloads: bool = Field(False, description="Keep the redacted bytes of a dead letter.")
 
 
+class HousekeepingSettings(Section):
+    """How long workers keep what is theirs. Applied once an hour by a monitor worker; days."""
+
+    judge_cache_days: float = Field(30.0, gt=0, description="Answers of judges, used again for an equal question.")
+    requests_days: float = Field(30.0, gt=0, description="Judge requests that nobody has answered.")
+    outbox_days: float = Field(30.0, gt=0, description="Notifications that were delivered or given up.")
+    dead_letters_days: float = Field(90.0, gt=0, description="Dead letters; the topic has its own retention.")
+
+
 class WarehouseSettings(Section):
     """The SQL warehouse."""
 
@@ -70,6 +79,13 @@ class WarehouseSettings(Section):
         description="SQLAlchemy URL, sqlite:/// or postgresql+psycopg://. Environment: EVALSTREAM_WAREHOUSE_URL.",
     )
     migrate_on_start: bool = Field(True, description="Bring the schema up to date when a component starts.")
+    retention_days: float | None = Field(
+        None, gt=0, description="Delete traces, with all that belongs to them, this long after they were first stored."
+    )
+    keep_scores: bool = Field(
+        False, description="At the end of their retention keep the rows of `scores`, without the texts they quote."
+    )
+    housekeeping: HousekeepingSettings = HousekeepingSettings()
 
 
 class ReceiverSettings(Section):

@@ -20,6 +20,7 @@ from .load import TraceReads
 from .monitoring import Monitoring
 from .notifications import Notifications
 from .positions import Positions
+from .pruning import Pruning
 from .query import Queries
 from .read import Reads
 from .registry import Registry
@@ -48,6 +49,7 @@ class Warehouse(
     Components,
     Tombstones,
     Erasure,
+    Pruning,
     Reads,
     Explained,
     Accounts,

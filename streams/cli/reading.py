@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from schemas.errors import ConfigError
@@ -32,6 +32,24 @@ def moment(text: str | None, option: str) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         raise ConfigError(f"{text!r} is no time; write 2026-01-31T12:00 or seconds since 1970", path=option) from None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def age(text: str, option: str) -> timedelta:
+    """A length of time given on the command line, such as 30d, 12h or 2w.
+
+    Raises
+    ------
+    ConfigError : it is none.
+    """
+    units = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+    number, unit = text[:-1], units.get(text[-1:])
+    try:
+        found = timedelta(**{unit: float(number)}) if unit and _is_number(number) else None
+        if found is not None and found > timedelta(0) and datetime.now(UTC) - found:
+            return found
+    except OverflowError:
+        pass
+    raise ConfigError(f"{text!r} is no length of time; write 30d, 12h or 2w", path=option)
 
 
 def _is_number(text: str) -> bool:
