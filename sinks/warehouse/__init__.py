@@ -2,6 +2,7 @@
 
 from .accounts import Gap, MeasuredRow, MonitorAccount, WaitingRequest
 from .attempts import Attempts
+from .letters import LetterFilter, StoredLetter
 from .records import (
     Claim,
     ComponentState,
@@ -26,6 +27,7 @@ __all__ = [
     "ComponentState",
     "Gap",
     "Known",
+    "LetterFilter",
     "MeasuredRow",
     "MonitorAccount",
     "Notification",
@@ -35,6 +37,7 @@ __all__ = [
     "QueryResult",
     "ScoreSummary",
     "Stored",
+    "StoredLetter",
     "Subject",
     "TraceDecisions",
     "WaitingRequest",

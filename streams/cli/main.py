@@ -17,6 +17,7 @@ from streams.cli import exits
 from streams.cli.alerts import alerts
 from streams.cli.check import check
 from streams.cli.console import fail
+from streams.cli.deadletters import deadletters
 from streams.cli.delete import delete
 from streams.cli.drift import drift
 from streams.cli.evaluators import evaluators
@@ -70,6 +71,7 @@ for panel, commands in COMMANDS.items():
         app.command(rich_help_panel=panel)(command)
 app.add_typer(drift, name="drift", rich_help_panel=LOOK)
 app.add_typer(evaluators, name="evaluators", rich_help_panel=START)
+app.add_typer(deadletters, name="deadletters", rich_help_panel=KEEP)
 app.add_typer(delete, name="delete", rich_help_panel=KEEP)
 app.add_typer(warehouse, name="warehouse", rich_help_panel=KEEP)
 
