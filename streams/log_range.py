@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, Unavailable
 from schemas.settings import KafkaSettings
 from streams.app import group_of
 from streams.connection import client_options, why_no_answer
