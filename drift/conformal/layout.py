@@ -13,7 +13,6 @@ from drift.conformal.bets import ODDS, graded_bets, graded_table
 from drift.conformal.grouping import Groups, Rounds
 from drift.localise.focus import HULL_FIELDS
 
-GRADED_BINS = 64
 OUTSIDE_MIN, OUTSIDE_MOST, OUTSIDE_SHARE = 32, 255, 20
 """A scale is outgrown when at least 32 observations of an epoch, and one in 20, lie beyond its ends."""
 _FIELDS: list[Any] = [
@@ -58,7 +57,7 @@ class PassFail:
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         return value.astype(np.int64), np.zeros(len(value), dtype=np.bool_)
 
-    def bin(self, fine: NDArray[np.int64]) -> NDArray[np.int64]:
+    def bin(self, store: NDArray[np.void], row: NDArray[np.int64], fine: NDArray[np.int64]) -> NDArray[np.int64]:
         return fine
 
     def pay(self, batch: Batch, counts: NDArray[Any], store: NDArray[np.void]) -> NDArray[np.float32]:
@@ -87,7 +86,7 @@ class PassFail:
     def forget(self, store: NDArray[np.void], row: int) -> None:
         return None
 
-    def variance(self, counts: NDArray[np.int64]) -> None:
+    def variance(self, element: np.void, counts: NDArray[np.int64]) -> None:
         return None
 
     def level(self, element: np.void, mean: float) -> float:
@@ -97,12 +96,16 @@ class PassFail:
 class Graded:
     """Numbers, placed on their segment's scale."""
 
-    bins = GRADED_BINS
+    bins = scale.BINS
     counts_type = np.uint16
     says = tuple(bet.says for bet in graded_bets())
 
     def __init__(self) -> None:
         self._table = graded_table()
+        self._bins = scale.bins()
+        counts = np.stack([np.bincount(row, minlength=scale.BINS) for row in self._bins])
+        sums = np.stack([np.bincount(row, np.arange(scale.FINE + 1), scale.BINS) for row in self._bins])
+        self._middles = sums / np.maximum(counts, 1)
 
     def places(
         self, store: NDArray[np.void], row: NDArray[np.int64], value: NDArray[np.float64]
@@ -110,8 +113,9 @@ class Graded:
         """Thousandths of the scale, and whether beyond its ends."""
         return scale.places(store["shape"][row], store["centre"][row], store["spread"][row], value)
 
-    def bin(self, fine: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.minimum(fine * GRADED_BINS // scale.FINE, GRADED_BINS - 1)
+    def bin(self, store: NDArray[np.void], row: NDArray[np.int64], fine: NDArray[np.int64]) -> NDArray[np.int64]:
+        bins: NDArray[np.int64] = self._bins[np.minimum(store["shape"][row], 1), fine]
+        return bins
 
     def pay(self, batch: Batch, counts: NDArray[Any], store: NDArray[np.void]) -> NDArray[np.float32]:
         """What the table of bets says of each observation's randomised rank.
@@ -121,7 +125,8 @@ class Graded:
         counts : of each of `batch.histograms` before the batch. int[h, 64]
         """
         histograms, order = batch.histograms, batch.histograms.order
-        ranked = ranks.ranked(histograms, counts, self.bin(batch.fine)[order])
+        bins = self.bin(store, batch.row, batch.fine)[order]
+        ranked = ranks.ranked(histograms, counts, bins)
         row = batch.row[order]
         ordinal = store["seen"][row].astype(np.uint64) + batch.groups.rank[order].astype(np.uint64)
         cells = ranks.cells(ranked, randomiser.uniforms(store["seed"][row], ordinal))
@@ -140,7 +145,8 @@ class Graded:
     def grow(self, store: NDArray[np.void], row: int, counts: NDArray[np.int64], value: float) -> None:
         """A scale about what was counted, and `value`, which lay outside."""
         reached = np.cumsum(counts) * 4 // max(int(counts.sum()), 1)
-        quartiles = [(int(np.argmax(reached >= q)) + 0.5) * scale.FINE / GRADED_BINS for q in (1, 2, 3)]
+        middles = self._middles[min(int(store["shape"][row]), 1)]
+        quartiles = [float(middles[np.argmax(reached >= q)]) for q in (1, 2, 3)]
         self.set_scale(store, row, scale.outgrown(self.scale(store[row]), quartiles, value))
 
     def set_scale(self, store: NDArray[np.void], row: int, chosen: scale.Scale) -> None:
@@ -152,13 +158,12 @@ class Graded:
     def forget(self, store: NDArray[np.void], row: int) -> None:
         store["outside"][row] = 0
 
-    def variance(self, counts: NDArray[np.int64]) -> float:
+    def variance(self, element: np.void, counts: NDArray[np.int64]) -> float:
         """Of the places of what was counted, in thousandths squared."""
-        width = scale.FINE / GRADED_BINS
-        middle = (np.arange(GRADED_BINS) + 0.5) * width
+        middles = self._middles[min(int(element["shape"]), 1)]
         total = max(int(counts.sum()), 1)
-        mean = float((counts * middle).sum()) / total
-        return float((counts * (middle - mean) ** 2).sum()) / total + width**2 / 12
+        mean = float((counts * middles).sum()) / total
+        return float((counts * (middles - mean) ** 2).sum()) / total
 
     def level(self, element: np.void, mean: float) -> float:
         """The value at a place."""

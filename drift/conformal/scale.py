@@ -1,11 +1,10 @@
-"""Where a value lies on its segment's scale, in thousandths: what histograms count and levels are means of.
+"""Where a value lies on its segment's scale, in thousandths: what levels are means of, and histograms are made from.
 
-Three shapes. `unit`: [0, 1], linear. `log`: positive values, by their logarithm. `real`: any values. The last two are
-centred on the median of a segment's first values and stretched by their spread, fine in the middle and logarithmic
-outwards, so that a value 30 spreads away still has a place.
+Three shapes. `unit`: [0, 1]. `log`: positive values, by their logarithm. `real`: any values. The last two reach `REACH` spreads
+to both sides of the median of a segment's first values; their histogram is fine in the middle and coarse outside.
 
-Only ranks matter to the detector, so the logarithm may be any rising function like it: the one here is log2 at the powers of two
-and straight in between. It needs no more than IEEE's exact operations and is the same to the last bit on every machine.
+Only ranks matter to the detector, so the logarithm may be any rising function like it: the one here is straight between 16
+points of an octave (off by .0007 at most). numpy's own may differ in its last bit with a value's place in the batch.
 """
 
 from __future__ import annotations
@@ -19,12 +18,16 @@ from numpy.typing import NDArray
 
 Shape = Literal["auto", "unit", "log", "real"]
 FINE = 1000
+BINS = 64
 UNIT, LOG, REAL = 0, 1, 2
-REACH_OCTAVES = 5.0
-"""The ends of `log` and `real` lie 2^5 - 1 = 31 spreads from the centre."""
-LEAST_SPREAD_LOG = 0.02
+REACH = 16.0
+LEAST_SPREAD_LOG = 0.1
+"""In octaves."""
 LEAST_SPREAD_REAL = 1e-6
+PIECES = 16
 _QUARTILES_TO_SD = 1.349
+_LOG2 = np.log2(0.5 + np.arange(PIECES + 1) / (2 * PIECES))
+_SLOPE = np.diff(_LOG2) * 2 * PIECES
 
 
 class Scale(NamedTuple):
@@ -35,13 +38,11 @@ class Scale(NamedTuple):
     spread: float
 
     def value(self, fine: float) -> float:
-        """The value at a place, and so the level whose mean place it is: arithmetic for `unit`, about geometric for
-        `log`, in between for `real`."""
+        """The value at a place, and so the level whose mean place it is: an arithmetic mean, for `log` about a geometric one."""
         if self.shape == UNIT:
             return fine / FINE
-        octaves = (2 * fine / FINE - 1) * REACH_OCTAVES
-        moved = math.copysign(_exp2(abs(octaves)) - 1, octaves) * self.spread + self.centre
-        return _exp2(moved) if self.shape == LOG else moved
+        at = self.centre + (2 * fine / FINE - 1) * REACH * self.spread
+        return _exp2(at) if self.shape == LOG else at
 
 
 def chosen_scale(values: Sequence[float], shape: Shape = "auto") -> Scale:
@@ -51,24 +52,17 @@ def chosen_scale(values: Sequence[float], shape: Shape = "auto") -> Scale:
     positive = shape != "real" and all(v > 0 for v in values)
     placed = sorted(_log2(np.array(values)).tolist() if positive else values)
     quarter = len(placed) // 4
-    centre = placed[len(placed) // 2]
-    spread = (placed[-1 - quarter] - placed[quarter]) / _QUARTILES_TO_SD
-    if positive:
-        return Scale(LOG, centre, max(spread, LEAST_SPREAD_LOG))
-    return Scale(REAL, centre, max(spread, LEAST_SPREAD_REAL * max(1.0, abs(placed[0]), abs(placed[-1]))))
+    return _about(positive, placed[quarter], placed[len(placed) // 2], placed[-1 - quarter], placed[-1])
 
 
 def outgrown(scale: Scale, quartiles: Sequence[float], value: float) -> Scale:
     """The scale to go on with when too many values lie beyond the ends, as `value` does: about the quartiles of what was
     seen, in thousandths of the old scale."""
-    low, middle, high = (scale.value(place) for place in quartiles)
-    if high == low:
-        high = max(high, value)
-        low = min(low, value)
-    if min(low, value) > 0:
-        octaves = _log2(np.array([low, middle, high])).tolist()
-        return Scale(LOG, octaves[1], max((octaves[2] - octaves[0]) / _QUARTILES_TO_SD, LEAST_SPREAD_LOG))
-    return Scale(REAL, middle, max((high - low) / _QUARTILES_TO_SD, LEAST_SPREAD_REAL * max(1.0, abs(value))))
+    seen = [scale.value(place) for place in quartiles]
+    low, middle, high = min(seen[0], value), seen[1], max(seen[2], value)
+    positive = low > 0
+    quarter, half, rest = _log2(np.array([low, middle, high])).tolist() if positive else (low, middle, high)
+    return _about(positive, quarter, half, rest, rest)
 
 
 def places(
@@ -80,20 +74,31 @@ def places(
     if len(bent):
         x, log = values[bent], shape[bent] == LOG
         x = np.where(log, _log2(np.where(log & (x > 0), x, np.finfo(np.float64).tiny)), x)
-        z = (x - centre[bent]) / spread[bent]
-        octaves = np.copysign(_log2(1 + np.minimum(np.abs(z), 1e300)), z)
-        at[bent] = (octaves / REACH_OCTAVES + 1) / 2
+        at[bent] = ((x - centre[bent]) / (spread[bent] * REACH) + 1) / 2
     outside = (at < 0) | (at > 1)
     return np.rint(np.clip(at, 0, 1) * FINE).astype(np.int64), outside
 
 
+def bins() -> NDArray[np.int64]:
+    """The bin of each place: row 0 for `unit`, row 1 for the others. int[2, FINE + 1]"""
+    z = (np.arange(FINE + 1) / FINE * 2 - 1) * REACH
+    bent = np.copysign(np.log2(1 + np.abs(z)), z) / np.log2(1 + REACH)
+    cut = np.stack([np.arange(FINE + 1) / FINE, (bent + 1) / 2]) * BINS
+    return np.minimum(cut.astype(np.int64), BINS - 1)
+
+
+def _about(positive: bool, low: float, middle: float, high: float, largest: float) -> Scale:
+    spread = (high - low) / _QUARTILES_TO_SD
+    if positive:
+        return Scale(LOG, middle, max(spread, LEAST_SPREAD_LOG))
+    return Scale(REAL, middle, max(spread, LEAST_SPREAD_REAL * max(1.0, abs(middle), abs(largest))))
+
+
 def _log2(x: NDArray[np.float64]) -> NDArray[np.float64]:
     mantissa, exponent = np.frexp(x)
-    return exponent + (2 * mantissa - 2)
+    piece = ((mantissa - 0.5) * 2 * PIECES).astype(np.int64)
+    return exponent + _LOG2[piece] + (mantissa - (0.5 + piece / (2 * PIECES))) * _SLOPE[piece]
 
 
 def _exp2(octaves: float) -> float:
-    whole = math.floor(octaves)
-    if whole > 1000:
-        return math.inf
-    return math.ldexp((octaves - whole + 1) / 2, whole + 1)
+    return 2.0**octaves if octaves < 1000 else math.inf

@@ -106,8 +106,11 @@ class Track:
         """The likeliest change in the epoch, as of now."""
         element = self.store[row]
         hulls = focus.corners(element, focus.RISE), focus.corners(element, focus.FALL)
-        variance = self.kind.variance(self.counts(row).sum(axis=0))
-        return locate(hulls, int(element["n"]), int(element["s"]), time, variance)
+        return locate(hulls, int(element["n"]), int(element["s"]), time, self.variance(row))
+
+    def variance(self, row: int) -> float | None:
+        """Of what the bets of a row have seen; None for pass/fail."""
+        return self.kind.variance(self.store[row], self.counts(row).sum(axis=0))
 
     def counts(self, row: int) -> NDArray[np.int64]:
         """The histograms of a row, int[cells, bins]."""
@@ -148,7 +151,7 @@ class Track:
         store["seen"][rows] += n[last].astype(np.uint32)
         if beyond is not None:
             store["outside"][rows] = np.minimum(beyond[last], OUTSIDE_MOST)
-        self._count(part.row[kept], part.cell[kept], self.kind.bin(fine[kept]))
+        self._count(part.row[kept], part.cell[kept], self.kind.bin(store, part.row[kept], fine[kept]))
         self._push(groups, np.flatnonzero(kept & (t % STRIDE == 0)), part, t, sums)
 
         events = []

@@ -227,8 +227,7 @@ class ConformalBank:
         of = self.followed.pop(row)
         element = track.store[event.row]
         n, s = int(element["n"]), int(element["s"])
-        variance = self.tracks[int(self.track_of[row])].kind.variance(track.counts(event.row).sum(axis=0))
-        change = settled(of.change, n - of.n, s - of.s, variance)._replace(n=of.change.t + n)
+        change = settled(of.change, n - of.n, s - of.s, track.variance(event.row))._replace(n=of.change.t + n)
         again = event._replace(statistic=of.statistic, patience=of.patience, bet=of.bet)
         return [self._detection(row, track, again, change, of.observations, revision=1)]
 
