@@ -82,7 +82,7 @@ class Track:
         """A new row, whose epoch begins at this time."""
         row = self.size
         if row == len(self.store):
-            self.store = np.concatenate([self.store, np.zeros_like(self.store)])
+            self.store = np.concatenate([self.store, np.zeros(max(16, row // 16), dtype=self.store.dtype)])
         self.size += 1
         self.store["seed"][row] = seed
         self.begin(row, time)

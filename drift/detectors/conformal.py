@@ -11,6 +11,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Collection, Sequence
+from math import isfinite
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -188,8 +189,8 @@ class ConformalBank:
         if len(values) < FIRST_VALUES:
             return
         del self.waiting[row]
-        numbers = [v for v in values if np.isfinite(v)]
-        as_good = sum(p >= 0 and (not np.isfinite(v) or v == p) for v, p in zip(values, verdicts, strict=True))
+        numbers = [v for v in values if isfinite(v)]
+        as_good = sum(p >= 0 and (not isfinite(v) or v == p) for v, p in zip(values, verdicts, strict=True))
         verdict = self.options.read == "verdict" or (self.options.read == "auto" and 2 * as_good > len(values))
         at = int(min(max(time, 0), LATEST_TIME))
         if verdict and self.blocks is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def encoded(bank: ConformalBank, row: int) -> bytes:
     body = b""
     if row in bank.waiting:
         values, verdicts = bank.waiting[row]
-        head["waiting"] = [[v if np.isfinite(v) else None for v in values], list(verdicts)]
+        head["waiting"] = [[v if isfinite(v) else None for v in values], list(verdicts)]
     if which:
         track = bank.tracks[which]
         element = track.store[place].copy()
