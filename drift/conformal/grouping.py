@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,12 @@ class Groups:
         self.lengths = np.diff(self.starts, append=len(keys))
         self.of = np.cumsum(first) - 1
         self.rank = np.arange(len(keys)) - self.starts[self.of]
+
+    def sorted(self) -> Groups:
+        """The groups of the sorted observations."""
+        again = copy(self)
+        again.order = np.arange(len(self.order))
+        return again
 
     def sums(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sums of `values` (in sorted order) within each group, up to and with each observation."""

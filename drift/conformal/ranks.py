@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from drift.conformal.bets import CELLS
 from drift.conformal.grouping import Groups
 
+SHORT = 32
+
 
 class Ranks(NamedTuple):
     """How many of a histogram came before each observation, below it, and in its bin. int[n] each, in sorted order."""
@@ -32,22 +34,42 @@ def ranked(groups: Groups, counts: NDArray[Any], bins: NDArray[np.int64]) -> Ran
     counts : histogram of each group before the batch. int[g, B]
     bins : int[n], in sorted order, 0 to B - 1.
     """
-    upto = counts.cumsum(axis=1, dtype=np.uint32 if counts.dtype == np.uint16 else np.int64)
-    same = counts[groups.of, bins].astype(np.int64)
-    below = upto[groups.of, bins].astype(np.int64) - same
-    before = upto[groups.of, -1].astype(np.int64) + groups.rank
-    later = np.flatnonzero((groups.lengths > 1)[groups.of])
-    if len(later):
-        # of the batch itself: how many, up to each row, lie below each bin, less those up to its group's start
-        own = bins[later]
-        running = (own < np.arange(counts.shape[1] + 1)[:, None]).cumsum(axis=1, dtype=np.int32)
-        rows = np.arange(len(later))
-        start = rows - groups.rank[later]
-        earlier = running[own, rows] - running[own, start] + (own[start] < own)
-        with_own = running[own + 1, rows] - running[own + 1, start] + (own[start] <= own)
-        below[later] += earlier
-        same[later] += with_own - earlier - 1
+    of = counts[groups.of]
+    lower = (np.arange(counts.shape[1]) < np.arange(counts.shape[1])[:, None]).astype(counts.dtype)
+    below = (of * lower[bins]).sum(axis=1, dtype=np.int64)
+    before = counts.sum(axis=1, dtype=np.int64)[groups.of] + groups.rank
+    same = of[np.arange(len(bins)), bins].astype(np.int64)
+    _add_short(groups, bins, below, same)
+    _add_long(groups, bins, below, same, counts.shape[1])
     return Ranks(before, below, same)
+
+
+def _add_short(groups: Groups, bins: NDArray[np.int64], below: NDArray[np.int64], same: NDArray[np.int64]) -> None:
+    """What came before in the batch itself, of groups of at most `SHORT`: compared one by one."""
+    at = np.flatnonzero((groups.rank > 0) & (groups.lengths <= SHORT)[groups.of])
+    back = 1
+    while len(at):
+        earlier, own = bins[at - back], bins[at]
+        below[at] += earlier < own
+        same[at] += earlier == own
+        back += 1
+        at = at[groups.rank[at] >= back]
+
+
+def _add_long(
+    groups: Groups, bins: NDArray[np.int64], below: NDArray[np.int64], same: NDArray[np.int64], count: int
+) -> None:
+    """The same of longer groups: how many, up to each row, lie below each bin, less those up to the group's start."""
+    at = np.flatnonzero((groups.lengths > SHORT)[groups.of])
+    if not len(at):
+        return
+    own, rows = bins[at], np.arange(len(at))
+    running = (own < np.arange(count + 1)[:, None]).cumsum(axis=1, dtype=np.int32)
+    start = rows - groups.rank[at]
+    lower = running[own, rows] - running[own, start] + (own[start] < own)
+    with_own = running[own + 1, rows] - running[own + 1, start] + (own[start] <= own)
+    below[at] += lower
+    same[at] += with_own - lower - 1
 
 
 def cells(ranks: Ranks, u: NDArray[np.float64]) -> NDArray[np.int64]:

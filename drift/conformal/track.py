@@ -130,7 +130,7 @@ class Track:
         part, rounds, rows, of = given.take(groups.order), Rounds(groups), groups.keys, groups.of
         store, n = self.store, groups.rank + 1
         fine, outside = self.kind.places(store, part.row, part.value)
-        histograms = Groups(part.row * self.cells + part.cell)
+        histograms = groups.sorted() if self.cells == 1 else Groups(part.row * self.cells + part.cell)
         counts = self._histograms(histograms.keys)
         paid = self.kind.pay(Batch(groups, rounds, histograms, part.row, fine), counts, store)
         r, mean = recursion.run(rounds, store["r"][rows[rounds.groups]], paid)

@@ -8,10 +8,8 @@ See docs/concepts/drift.md for what is proven, what is measured, and what breaks
 from __future__ import annotations
 
 import math
-from array import array
 from collections import Counter
 from collections.abc import Collection, Sequence
-from math import isfinite
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -25,6 +23,7 @@ from drift.conformal.layout import Graded, PassFail
 from drift.conformal.recursion import mean
 from drift.conformal.scale import Scale, Shape, chosen_scale
 from drift.conformal.track import Columns, Event, Track
+from drift.conformal.waiting import WaitingRoom
 from drift.detectors.conformal_state import decoded, encoded
 from drift.detectors.rows import NO_ROOM, SegmentRows
 from drift.localise.change import Change, settled
@@ -33,8 +32,6 @@ from drift.protocol import SCORED, Detection, Observations
 from schemas.settings import Section
 from schemas.state_row import StateRow
 
-FIRST_VALUES = 20
-"""How many values of a segment choose its scale; they are not ranked."""
 LATEST_TIME = 2**32 - 1
 LARGEST_VALUE = 1e15
 WAITING, PASS_FAIL, GRADED = 0, 1, 2
@@ -88,7 +85,7 @@ class ConformalBank:
         self.track_of = np.zeros(16, dtype=np.int8)
         self.place = np.zeros(16, dtype=np.int64)
         self.reads_verdict = np.zeros(16, dtype=np.bool_)
-        self.waiting: dict[int, tuple[array[float], array[int]]] = {}
+        self.waiting = WaitingRoom()
         self.followed: dict[int, Followed] = {}
         self.blocks = Blocks(options.block) if options.block > 1 else None
         self._dirty = np.zeros(16, dtype=np.bool_)
@@ -175,30 +172,26 @@ class ConformalBank:
     ) -> NDArray[np.bool_]:
         """Which of the observations are of segments whose scale is known by then; the others help to choose it."""
         ready = self.track_of[rows[index]] != WAITING
-        for at in np.flatnonzero(~ready).tolist():
-            row, i = int(rows[index[at]]), int(index[at])
-            ready[at] = self.track_of[row] != WAITING
-            if not ready[at]:
-                self._wait(row, float(values[i]), int(observations.passed[i]), float(observations.time[i]))
+        new = np.flatnonzero(~ready)
+        if len(new):
+            at = index[new]
+            ready[new], complete = self.waiting.feed(rows[at], values[at], observations.passed[at])
+            for row, last, numbers, verdicts in complete:
+                time = min(max(float(observations.time[at[last]]), 0.0), LATEST_TIME)
+                self._begin(row, numbers, verdicts, int(time))
         return ready
 
-    def _wait(self, row: int, value: float, passed: int, time: float) -> None:
-        values, verdicts = self.waiting.setdefault(row, (array("d"), array("b")))
-        values.append(value)
-        verdicts.append(passed)
-        if len(values) < FIRST_VALUES:
-            return
-        del self.waiting[row]
-        numbers = [v for v in values if isfinite(v)]
-        as_good = sum(p >= 0 and (not isfinite(v) or v == p) for v, p in zip(values, verdicts, strict=True))
-        verdict = self.options.read == "verdict" or (self.options.read == "auto" and 2 * as_good > len(values))
-        at = int(min(max(time, 0), LATEST_TIME))
+    def _begin(self, row: int, values: NDArray[np.float64], verdicts: NDArray[np.int8], time: int) -> None:
+        """Choose what to read of a segment, and on which scale."""
+        numbers = values[np.isfinite(values)].tolist()
+        as_good = np.count_nonzero((verdicts >= 0) & ~(np.isfinite(values) & (values != verdicts)))
+        verdict = self.options.read == "verdict" or (self.options.read == "auto" and bool(2 * as_good > len(values)))
         if verdict and self.blocks is None:
-            self.start(row, PASS_FAIL, True, at, None)
+            self.start(row, PASS_FAIL, True, time, None)
         elif verdict or not numbers:
-            self.start(row, GRADED, verdict, at, chosen_scale([0.0, 1.0]))
+            self.start(row, GRADED, verdict, time, chosen_scale([0.0, 1.0]))
         else:
-            self.start(row, GRADED, False, at, chosen_scale(numbers, self.options.scale))
+            self.start(row, GRADED, False, time, chosen_scale(numbers, self.options.scale))
 
     def _acted(self, which: int, track: Track, event: Event) -> list[Detection]:
         row = self.owners[which][event.row]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,10 @@ def encoded(bank: ConformalBank, row: int) -> bytes:
     which, place = int(bank.track_of[row]), int(bank.place[row])
     head: dict[str, Any] = {"form": _form(bank), "track": which, "verdict": bool(bank.reads_verdict[row])}
     body = b""
-    if row in bank.waiting:
-        values, verdicts = bank.waiting[row]
-        head["waiting"] = [[v if isfinite(v) else None for v in values], list(verdicts)]
+    waiting = bank.waiting.of(row)
+    if waiting is not None:
+        values, verdicts = waiting
+        head["waiting"] = [[v if isfinite(v) else None for v in values.tolist()], verdicts.tolist()]
     if which:
         track = bank.tracks[which]
         element = track.store[place].copy()
@@ -48,7 +48,7 @@ def decoded(bank: ConformalBank, row: int, data: bytes) -> bool:
     from drift.detectors.conformal import Followed
 
     bank.track_of[row] = 0
-    bank.waiting.pop(row, None)
+    bank.waiting.leave(row)
     bank.followed.pop(row, None)
     line, _, body = data.partition(b"\n")
     try:
@@ -61,7 +61,8 @@ def decoded(bank: ConformalBank, row: int, data: bytes) -> bool:
         return False
     if "waiting" in head:
         values, verdicts = head["waiting"]
-        bank.waiting[row] = (array("d", [np.nan if v is None else v for v in values]), array("b", verdicts))
+        numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+        bank.waiting.put(row, numbers, np.array(verdicts, dtype=np.int8))
     if which:
         bank.start(row, which, head["verdict"], 0, None)
         track, place = bank.tracks[which], int(bank.place[row])
