@@ -15,9 +15,15 @@ FAILURE_MODES: tuple[str, ...] = (
     "tool_error_as_success",
     "tool_result_malformed",
     "tool_result_partial",
+    "tool_result_empty",
     "tool_error_unhandled",
+    # drift of schemas and prompts
+    "tool_result_schema_drift",
+    "output_schema_drift",
+    "prompt_template_drift",
     # latency and routing
     "latency_critical_path",
+    "latency_regression",
     "retry_storm",
     "rate_limited",
     "provider_failover",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from schemas.judge_request import View
+from schemas.profile import Profiles
 from schemas.score import Evidence, TargetKind
 from schemas.trace import Session, Span, SpanKind, Trace
 
@@ -25,13 +26,15 @@ class Target:
     """What is evaluated: a span of a trace, a trace, or a session (then `trace` is its newest trace).
 
     `memo` is shared by all targets of one trace while it is decided: what is worked out once for the trace (which call
-    belongs to which tool span) is kept there. It is no channel between evaluators: one key, one builder.
+    belongs to which tool span) is kept there. It is no channel between evaluators: one key, one builder. `profiles` is
+    what was learned across traces, see `evaluators.profiles`.
     """
 
     trace: Trace
     span: Span | None = None
     session: Session | None = None
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    profiles: Profiles = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, key: str, build: Callable[[Trace], T]) -> T:
         """What `build` makes of the trace, made once for all targets of it."""
@@ -46,6 +49,7 @@ class Verdict:
 
     `value` is in [0, 1] or in a unit; `passed` is None where there is no such thing as failing. `decision` names which
     of the evaluator's decisions this is, when it makes several. `vector` goes to the monitor and is not stored.
+    `profile_version` names the profile that it rests on.
     """
 
     value: float | None = None
@@ -60,6 +64,7 @@ class Verdict:
     model: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     vector: tuple[float, ...] | None = None
+    profile_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
@@ -10,13 +11,16 @@ from typing import cast
 import re2
 
 from schemas.judge_request import Dimensions, JudgeRequest, View
+from schemas.profile import Feature, Profiles
 from schemas.score import DecisionKey, Score
 from schemas.source import Source
 from schemas.trace import Session, Trace
 
 from .base import target_id
 from .callable.pool import CallablePool
-from .protocol import Answer, DeferredEvaluator, Evaluator, Failure, InlineEvaluator, Skip
+from .profiles.evaluator import LearningEvaluator
+from .profiles.learning import LearnerType
+from .protocol import Answer, DeferredEvaluator, Evaluator, Failure, InlineEvaluator, Skip, Target
 from .scores import Draft, prompted_span
 from .select import is_sampled
 from .subject import NO_SHARES, Entry, Occasion, Subject, Todo, select
@@ -53,6 +57,7 @@ class Suite:
         self._of_traces = tuple(e for e in entries if e.evaluator.target != "session")
         self._of_sessions = tuple(e for e in entries if e.evaluator.target == "session")
         self._by_name = {e.evaluator.name: e.evaluator for e in entries}
+        self._learning = {n: e for n, e in self._by_name.items() if isinstance(e, LearningEvaluator)}
         self._callables = callables
 
     def current_versions(self) -> dict[str, str]:
@@ -73,6 +78,7 @@ class Suite:
         now: datetime,
         dimensions: Dimensions = {},  # noqa: B006
         shares: Mapping[str, float] = NO_SHARES,
+        profiles: Profiles = {},  # noqa: B006
     ) -> Decided:
         """Every decision about the trace and its spans that is not in `known`. A partial trace gets none.
 
@@ -81,7 +87,7 @@ class Suite:
         decided = Decided()
         if trace.partial or not trace.spans:
             return decided
-        occasion = Occasion(source, event_time, now, dimensions, shares)
+        occasion = Occasion(source, event_time, now, dimensions, shares, profiles)
         subject = Subject(trace, None, known, occasion, Draft.of_trace(trace, event_time=event_time, source=source))
         for entry in self._of_traces:
             _decide(entry, subject, decided)
@@ -97,17 +103,33 @@ class Suite:
         now: datetime,
         dimensions: Dimensions = {},  # noqa: B006
         shares: Mapping[str, float] = NO_SHARES,
+        profiles: Profiles = {},  # noqa: B006
     ) -> Decided:
         """Every decision about the session that is not in `known`; scores stand under its newest trace."""
         decided = Decided()
         if not session.traces or any(trace.partial for trace in session.traces):
             return decided
-        occasion = Occasion(source, event_time, now, dimensions, shares)
+        occasion = Occasion(source, event_time, now, dimensions, shares, profiles)
         draft = Draft.of_session(session, event_time=event_time, source=source)
         subject = Subject(session.traces[-1], session, known, occasion, draft)
         for entry in self._of_sessions:
             _decide(entry, subject, decided)
         return decided
+
+    def learners(self) -> dict[str, LearnerType]:
+        """Of each evaluator that learns."""
+        return {name: LearnerType(e.learner, e.learner_version) for name, e in self._learning.items()}
+
+    def features(self, trace: Trace, scores: Iterable[Score]) -> Iterator[tuple[Score, Feature]]:
+        """What the targets of these decisions show the evaluators that learn."""
+        memo: dict[object, object] = {}
+        for score in scores:
+            evaluator = self._learning.get(score.evaluator)
+            span = trace.by_id.get(score.span_id) if score.span_id is not None else None
+            if evaluator is None or (span is None and score.target == "span"):
+                continue
+            with suppress(Exception):  # what cannot be read is on record as a failed decision
+                yield from [(score, feature) for feature in evaluator.features(Target(trace, span, None, memo))]
 
     def to_scores(
         self, request: JudgeRequest, answers: Sequence[Sequence[Answer]], *, source: Source | None

@@ -116,6 +116,7 @@ def _fill_scored(row: dict[str, Any], verdict: Verdict, span_id: str | None) -> 
     row["blamed_span_id"] = verdict.blamed_span_id or (span_id if verdict.passed is False else None)
     row["cost_usd"], row["latency_s"] = verdict.cost_usd, verdict.latency_s
     row["model"] = verdict.model or row["model"]
+    row["profile_version"] = verdict.profile_version
     if verdict.attributes:
         row["attributes"] = dict(verdict.attributes)
 

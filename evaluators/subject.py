@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from schemas.judge_request import Dimensions
+from schemas.profile import Profiles
 from schemas.score import DecisionKey
 from schemas.source import Source
 from schemas.trace import Session, SpanKind, Trace
@@ -39,13 +40,14 @@ NO_SHARES: Mapping[str, float] = {}
 
 class Occasion(NamedTuple):
     """When and from where the trace came. `shares`: of the sampled traces that an evaluator still looks at, below 1
-    while overload is shed."""
+    while overload is shed. `profiles`: what was known by then."""
 
     source: Source | None
     event_time: datetime
     now: datetime
     dimensions: Dimensions
     shares: Mapping[str, float] = NO_SHARES
+    profiles: Profiles = {}
 
 
 class Subject:
@@ -71,12 +73,13 @@ class Subject:
     def targets(self, evaluator: Evaluator) -> list[Target]:
         if evaluator.target != "span":
             if self._targets is None:
-                self._targets = [Target(self.trace, None, self.session, self.memo)]
+                self._targets = [Target(self.trace, None, self.session, self.memo, self.occasion.profiles)]
             return self._targets
         found = self._spans.get(evaluator.span_kinds)
         if found is None:
             kinds = evaluator.span_kinds
-            found = [Target(self.trace, span, None, self.memo) for span in self.trace.spans if span.kind in kinds]
+            shared = (None, self.memo, self.occasion.profiles)
+            found = [Target(self.trace, span, *shared) for span in self.trace.spans if span.kind in kinds]
             self._spans[kinds] = found
         return found
 

@@ -67,8 +67,8 @@ def problem_of(answer: Any) -> str:
         return f"passed must be true, false or nothing, got a {type(passed).__name__}"
     if value is None and label is None and passed is None and answer.vector is None:
         return "a verdict with neither value, label nor passed"
-    if not (_is_text(label) and _is_text(answer.blamed_span_id) and _is_text(answer.model)):
-        return "label, blamed_span_id and model must be text"
+    if not all(map(_is_text, (label, answer.blamed_span_id, answer.model, answer.profile_version))):
+        return "label, blamed_span_id, model and profile_version must be text"
     if not isinstance(answer.explanation, str):
         return "explanation must be text"
     if answer.evidence and not _is_evidence(answer.evidence):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 from .base import Identifier, Int32, Int64, Record, UtcDatetime, is_id
 from .errors import InvalidRecord
 from .ids import plain_digest
+from .profile import Feature, FeatureColumns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,6 +125,7 @@ class MeasurementBatch(Record):
     labels: tuple[Identifier, ...] = ()
     label: tuple[Int32 | None, ...] = ()
     vectors: Mapping[int, str] = {}
+    features: FeatureColumns | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes | str) -> Self:
@@ -141,16 +143,29 @@ class MeasurementBatch(Record):
 
 
 def in_columns(
-    items: Iterable[Positioned], *, topic: str, partition: int, epoch: int, partition_count: int
+    items: Iterable[Positioned],
+    features: Iterable[Feature] = (),
+    *,
+    topic: str,
+    partition: int,
+    epoch: int,
+    partition_count: int,
 ) -> dict[int, MeasurementBatch]:
-    """Measurements of one source partition as one batch per partition of the measurements topic."""
+    """Measurements and features of one source partition as one batch per partition of the measurements topic."""
     split: dict[int, list[Positioned]] = {}
     for item in sorted(items, key=lambda i: i.offset):
         split.setdefault(item.measurement.segment.partition(partition_count), []).append(item)
-    return {
-        target: _batch(rows, topic=topic, partition=partition, epoch=epoch, partition_count=partition_count)
-        for target, rows in split.items()
-    }
+    shown: dict[int, list[Feature]] = {}
+    for feature in features:
+        shown.setdefault(feature.key.partition(partition_count), []).append(feature)
+    found = {}
+    for target in split.keys() | shown.keys():
+        batch = _batch(
+            split.get(target, []), topic=topic, partition=partition, epoch=epoch, partition_count=partition_count
+        )
+        learned = {"features": FeatureColumns.of(shown[target])} if target in shown else {}
+        found[target] = batch.model_copy(update=learned)
+    return found
 
 
 def _batch(rows: list[Positioned], *, topic: str, partition: int, epoch: int, partition_count: int) -> MeasurementBatch:
@@ -189,6 +204,8 @@ def _batch(rows: list[Positioned], *, topic: str, partition: int, epoch: int, pa
 
 def _wrong(batch: MeasurementBatch) -> str | None:
     """What is wrong with the columns together."""
+    if batch.features is not None and (problem := batch.features.problem()) is not None:
+        return problem
     columns = (batch.trace, batch.outcome, batch.value, batch.passed, batch.time, batch.inclusion, batch.offset)
     if any(len(column) != len(batch.segment) for column in columns):
         return "the columns have different lengths"

@@ -74,4 +74,5 @@ def build_component(name: str, context: Context, suite: Suite, progress: Progres
     async def publish(topic: str, body: bytes) -> None:
         await context.producer.publish([Outgoing(topic, body)])
 
-    return Monitor(context, progress, guard, OutboxSender(context.warehouse, context.settings.notify, publish))
+    outbox = OutboxSender(context.warehouse, context.settings.notify, publish)
+    return Monitor(context, progress, suite, guard, outbox)

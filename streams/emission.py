@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from drift.segments import measurements
+from evaluators.profiles.evaluator import LEARNING
+from evaluators.run import Suite
 from schemas.judge_request import Dimensions, JudgeRequest
 from schemas.measurement import Positioned, in_columns
+from schemas.profile import Feature
 from schemas.score import DecisionKey, Score
 from schemas.settings import MonitorSettings, Topics
+from schemas.trace import Trace
 from streams.otlp_records import RECORD_OVERHEAD_BYTES
 from streams.producer import Outgoing
 
@@ -28,11 +32,27 @@ def positioned(
     return [Positioned(offset, measurement) for measurement in found]
 
 
+def shown(suite: Suite, trace: Trace, scores: Iterable[Score]) -> Iterator[Feature]:
+    """What decisions show the evaluators that learn: of the measured ones, and of those that wait for a profile."""
+    counted = [score for score in scores if score.measured or score.skip_reason == LEARNING]
+    for score, feature in suite.features(trace, counted) if counted else ():
+        if score.source is not None:
+            yield feature._replace(offset=score.source.offset)
+
+
 def measurement_records(
-    items: Iterable[Positioned], *, topic: str, partition: int, epoch: int, partition_count: int
+    items: Iterable[Positioned],
+    features: Iterable[Feature] = (),
+    *,
+    topic: str,
+    partition: int,
+    epoch: int,
+    partition_count: int,
 ) -> list[Outgoing]:
     """One columnar record for each partition of `measurements` that is concerned."""
-    batches = in_columns(items, topic=topic, partition=partition, epoch=epoch, partition_count=partition_count)
+    batches = in_columns(
+        items, features, topic=topic, partition=partition, epoch=epoch, partition_count=partition_count
+    )
     return [
         Outgoing(Topics.MEASUREMENTS, batch.to_bytes(), partition=target) for target, batch in sorted(batches.items())
     ]

@@ -19,7 +19,9 @@ import structlog
 from drift.segments import dimension_names, dimensions
 from evaluators.run import Suite
 from schemas.errors import InvalidRecord
+from schemas.measurement import Positioned
 from schemas.native import read_trace
+from schemas.profile import Feature
 from schemas.settings import Topics
 from schemas.source import Source
 from schemas.trace import Trace
@@ -29,8 +31,9 @@ from streams.clock import event_time, record_time
 from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
-from streams.emission import measurement_records, positioned, request_records, score_records
+from streams.emission import measurement_records, positioned, request_records, score_records, shown
 from streams.feedback import Feedback
+from streams.known_profiles import KnownProfiles
 from streams.log_guard import LogGuard
 from streams.otlp_records import RECORD_OVERHEAD_BYTES
 from streams.overload import Overload
@@ -68,6 +71,7 @@ class Evaluate:
         self._gathering = SessionGathering(context, progress, self._dead_letters)
         self._sessions = SessionEvaluation(context, progress, suite, guard, self._dead_letters, self._overload)
         self._feedback = Feedback(context, progress, self._dead_letters)
+        self._profiles = KnownProfiles(context, suite)
         self._swept = 0.0
 
     @property
@@ -83,6 +87,7 @@ class Evaluate:
         """Tell the warehouse which version of each evaluator is current."""
         warehouse, versions = self._context.warehouse, self._suite.current_versions()
         await self._context.in_thread(None, "evaluator versions", lambda: warehouse.remember_evaluators(versions))
+        await self._profiles.start()
 
     async def receive(self, batch: Batch) -> None:
         """Work on a batch of traces; acknowledged when all that came of it is durable."""
@@ -96,9 +101,10 @@ class Evaluate:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
 
     async def tick(self) -> None:
-        """Let sessions come to their end, and sweep traces that stayed partial."""
+        """Let sessions come to their end, read new profiles, and sweep traces that stayed partial."""
         self._overload.tick()
         await self._gathering.tick()
+        await self._profiles.tick()
         now = asyncio.get_running_loop().time()
         if now - self._swept > SWEEP_EVERY_S:
             self._swept = now
@@ -106,7 +112,11 @@ class Evaluate:
 
     def state(self) -> dict[str, Any]:
         """For the heartbeat."""
-        return {"open_sessions": len(self._gathering), "dead_letters": dict(self._dead_letters.counts)}
+        return {
+            "open_sessions": len(self._gathering),
+            "profiles": len(self._profiles.known),
+            "dead_letters": dict(self._dead_letters.counts),
+        }
 
     def observe(self) -> None:
         """Open sessions."""
@@ -206,6 +216,7 @@ class Evaluate:
                 now=arrival.written,
                 dimensions=self._dimensions(trace),
                 shares=self._overload.shares,
+                profiles=self._profiles.known,
             )
             found.append(TraceDecisions(trace_id, decided.scores, decided.requests, decided.passed_over))
         return found
@@ -230,7 +241,9 @@ class Evaluate:
         stored: Mapping[str, Stored],
         decisions: Sequence[TraceDecisions],
     ) -> list[Outgoing]:
-        items, outgoing = [], []
+        items: list[Positioned] = []
+        features: list[Feature] = []
+        outgoing: list[Outgoing] = []
         for made in decisions:
             dims = self._dimensions(stored[made.trace_id].trace)
             by_offset: dict[int, list[Any]] = {}
@@ -238,10 +251,12 @@ class Evaluate:
                 by_offset.setdefault(score.source.offset if score.source else 0, []).append(score)
             for offset, scores in by_offset.items():
                 items += positioned(offset, scores, dims, self._context.settings.monitor)
+            features += shown(self._suite, stored[made.trace_id].trace, made.scores)
             outgoing += score_records(made.scores)
             outgoing += request_records(made.requests, self._context.producer.max_record_bytes)
         outgoing += measurement_records(
             items,
+            features,
             topic=batch.topic,
             partition=batch.partition,
             epoch=self._guard.epoch(batch),

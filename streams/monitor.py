@@ -19,10 +19,12 @@ from drift.monitor import Found
 from drift.monitor import Monitor as Watch
 from drift.observations import of_columns
 from drift.protocol import Observations
+from evaluators.profiles.learning import Learning
 from evaluators.run import Suite
 from schemas.alert import Alert
 from schemas.errors import Fenced, InvalidRecord
 from schemas.measurement import MeasurementBatch
+from schemas.profile import Feature
 from schemas.settings import Topics
 from sinks.outbox import OutboxSender
 from sinks.warehouse import Subject
@@ -31,6 +33,7 @@ from streams.causes import with_cause
 from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
+from streams.learning import features_past, last_offset, learning_of
 from streams.log_guard import LogGuard
 from streams.notifications import notifications
 from streams.poison import PoisonGuard
@@ -50,6 +53,7 @@ class Claimed:
 
     epoch: int
     watch: Watch
+    learning: Learning
     positions: dict[SourcePlace, int]
 
 
@@ -58,8 +62,11 @@ class Monitor:
 
     name = "monitor"
 
-    def __init__(self, context: Context, progress: Progress, guard: LogGuard, outbox: OutboxSender) -> None:
+    def __init__(
+        self, context: Context, progress: Progress, suite: Suite, guard: LogGuard, outbox: OutboxSender
+    ) -> None:
         self._context, self._progress, self._guard, self._outbox = context, progress, guard, outbox
+        self._suite = suite
         self._dead_letters = DeadLetters(self.name, context)
         self._poison = PoisonGuard(self.name, context, self._dead_letters)
         self._claimed: dict[int, Claimed] = {}
@@ -133,17 +140,20 @@ class Monitor:
 
     async def _count(self, batch: Batch) -> None:
         claimed = await self._claim(batch.partition, batch)
-        observations = await self._read(batch, claimed)
+        observations, features = await self._read(batch, claimed)
         self._context.metrics.measurements.inc(len(observations))
         passing("monitor.read", about=observations.traces)
+        if features:
+            await asyncio.to_thread(claimed.learning.learn, features)
         found = Found()
         if observations:
             found = await asyncio.to_thread(claimed.watch.update, observations, now=datetime.now(UTC))
         await self._commit(batch.partition, claimed, found, batch)
 
-    async def _read(self, batch: Batch, claimed: Claimed) -> Observations:
+    async def _read(self, batch: Batch, claimed: Claimed) -> tuple[Observations, list[Feature]]:
         """What lies past the positions, which are moved on."""
         fresh: list[tuple[MeasurementBatch, list[int]]] = []
+        features: list[Feature] = []
         letters = []
         for record in batch.records:
             try:
@@ -161,10 +171,11 @@ class Monitor:
             repeated = len(columns.offset) - len(past)
             self._context.metrics.dropped.labels("measurement", "counted_before").inc(repeated)
             if past:
-                claimed.positions[place] = columns.offset[past[-1]]
                 fresh.append((columns, past))
+            features += features_past(columns, counted)
+            claimed.positions[place] = max(counted, last_offset(columns))
         await self._dead_letters.bury(batch, letters)
-        return of_columns(await self._not_deleted(batch, fresh))
+        return of_columns(await self._not_deleted(batch, fresh)), features
 
     async def _not_deleted(
         self, batch: Batch, fresh: list[tuple[MeasurementBatch, list[int]]]
@@ -204,8 +215,10 @@ class Monitor:
                 project=settings.project,
                 environment=settings.environment,
             )
+            learning = learning_of(self._suite, settings.monitor, context.partitions[Topics.MEASUREMENTS])
             await asyncio.to_thread(watch.load, claim.rows)
-            self._claimed[partition] = Claimed(claim.epoch, watch, dict(claim.positions))
+            await asyncio.to_thread(learning.load, claim.rows)
+            self._claimed[partition] = Claimed(claim.epoch, watch, learning, dict(claim.positions))
         return self._claimed[partition]
 
     async def _commit(self, partition: int, claimed: Claimed, found: Found, batch: Batch | None) -> None:
@@ -219,7 +232,8 @@ class Monitor:
             lambda: [with_cause(event, context.warehouse, watched) for event in found.drift_events],
         )
         passing("monitor.counted")
-        rows = claimed.watch.dirty()
+        rows = [*claimed.watch.dirty(), *claimed.learning.dirty()]
+        profiles = claimed.learning.published()
         read = [self._guard.position(batch, batch.records[-1])] if batch is not None else []
         if not rows and not alerts and not events and not read:
             return
@@ -235,6 +249,7 @@ class Monitor:
                 drift_events=events,
                 alerts=alerts,
                 notifications=notifications(alerts, events, context.settings),
+                profiles=profiles,
             ),
         )
         passing("monitor.committed")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from drift.segments import dimension_names, dimensions
+from evaluators.profiles.evaluator import LEARNING
 from evaluators.run import Decided, Suite
 from schemas.errors import InvalidRecord
 from schemas.files import FileRecord
@@ -27,12 +28,14 @@ from schemas.settings import Settings
 from schemas.trace import Session, Trace
 from sinks.redact import Redactor
 from sinks.warehouse import Known, TraceDecisions, Warehouse, subjects_of
+from streams.file_profiles import AllBut, FileProfiles
 from streams.otlp_records import RECORD_OVERHEAD_BYTES
 from streams.publishing import Problem, lines_of
 from streams.shrink import shrink
 
 BATCH_TRACES = 50
 Keeping = Literal["all", "nothing"]
+Learning = Literal["files", "nothing"]
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Offline:
     ----------
     warehouse : where traces and decisions are stored; what it already holds is not decided again.
     keeping : "all" stores traces and decisions, "nothing" only looks at what the warehouse holds.
+    learning : "files" learns profiles from the traces, in their order; "nothing" goes by those of the warehouse.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Offline:
         hasher: Hasher,
         warehouse: Warehouse | None = None,
         keeping: Keeping = "all",
+        learning: Learning = "files",
     ) -> None:
         self._settings, self._suite, self._hasher = settings, suite, hasher
         self._warehouse, self._keeping = warehouse, keeping
@@ -66,6 +71,9 @@ class Offline:
         self._dimensions = dimension_names(settings.monitor)
         self.deleted = 0
         """Traces that were left out, since a person had them deleted."""
+        self._learn = learning == "files"
+        keep = self._learn and keeping == "all"
+        self._profiles = FileProfiles(suite, settings.monitor.max_profiles, warehouse, keep=keep)
 
     def traces_in(self, files: Iterable[Path], on_problem: Callable[[Problem], None]) -> Iterator[Trace]:
         """The traces of `files` in order of appearance, each whole, redacted, as evaluate would read it."""
@@ -80,13 +88,19 @@ class Offline:
             yield self._whole(gathered.pop(trace_id))
 
     def evaluate(self, traces: Iterable[Trace]) -> Iterator[tuple[Trace, Decided]]:
-        """Decide traces, then the sessions among them; a session's decisions come with its newest trace."""
+        """Decide traces, then what had to wait for a profile, then the sessions among the traces; a session's decisions
+        come with its newest trace."""
         of_session: dict[str, list[Trace]] = {}
         for batch in _chunks(traces, BATCH_TRACES):
             for trace, decided in self._decide(batch):
                 if trace.session_id:
                     of_session.setdefault(trace.session_id, []).append(trace)
                 yield trace, decided
+            self._profiles.save()
+        for trace, keys in self._profiles.held():
+            decided = self._decided(trace, AllBut(keys))
+            self.store(trace.trace_id, decided)
+            yield trace, Decided(decided.scores)
         if self._has_session_evaluators():
             for session_id in of_session:
                 yield self._decide_session(session_id, of_session[session_id])
@@ -144,6 +158,7 @@ class Offline:
     def _decide(self, traces: Sequence[Trace]) -> Iterator[tuple[Trace, Decided]]:
         whole = {trace.trace_id: trace for trace in traces}
         known: Mapping[str, Known] = {}
+        waiting: Mapping[str, Mapping[DecisionKey, datetime]] = {}
         if self._warehouse is not None:
             if self._keeping == "nothing":
                 gone = self._warehouse.tombstoned({subject for trace in traces for subject in subjects_of(trace)})
@@ -152,9 +167,14 @@ class Offline:
                 whole = {trace_id: kept.trace for trace_id, kept in self._warehouse.store_traces(traces).items()}
             self.deleted += len({trace.trace_id for trace in traces} - whole.keys())
             known = self._warehouse.known_decisions(list(whole))
+            waiting = self._warehouse.skipped(LEARNING, trace_ids=list(whole))
         for trace_id, trace in whole.items():
-            decided = self._decided(trace, known[trace_id].keys if trace_id in known else frozenset())
+            again = waiting.get(trace_id, {}).keys()
+            decided = self._decided(trace, known[trace_id].keys - again if trace_id in known else frozenset())
             self.store(trace_id, decided)
+            if self._learn:
+                self._profiles.learn(trace, [score for score in decided.scores if score.key not in again])
+                decided = self._profiles.hold(trace, decided)
             yield trace, decided
 
     def _decided(self, trace: Trace, known: Container[DecisionKey]) -> Decided:
@@ -165,6 +185,7 @@ class Offline:
             event_time=trace.end,
             now=datetime.now(UTC),
             dimensions=dimensions(trace, self._dimensions),
+            profiles=self._profiles.known,
         )
 
     def _has_session_evaluators(self) -> bool:

@@ -43,6 +43,9 @@ class MonitorSettings(Section):
         (),
         description="Evaluators whose label tells what kind of request a trace is; other shares of them explain a change as one of traffic.",
     )
+    max_profiles: int = Field(
+        10_000, ge=1, description="Learned profiles; beyond it the one that was not seen for the longest is forgotten."
+    )
     allowed_lateness_s: float = Field(
         60.0, ge=0, description="A window closes this long after the watermark passed it."
     )

@@ -39,6 +39,12 @@ class EvaluateSettings(Section):
         5.0, gt=0, description="A callable that takes longer is killed; its decision is failed."
     )
     callable_folders: tuple[str, ...] = Field((), description="Where callables may lie beside this file's own folder.")
+    profile_poll_s: float = Field(
+        2.0, gt=0, description="How often profiles that the monitor has learned are looked for."
+    )
+    profile_wait_s: float = Field(
+        60.0, ge=0, description="A decision that waits for more to be learned is made by what there is after so long."
+    )
     max_deaths: int = Field(
         3, ge=1, description="A record at whose position this many starts died is a dead letter (poison)."
     )

@@ -12,11 +12,13 @@ from schemas.alert import Alert
 from schemas.drift_event import DriftEvent
 from schemas.errors import Fenced
 from schemas.measurement import Segment
+from schemas.profile import Profile, ProfileKey
 from schemas.state_row import StateRow
 
 from .database import Database, insert_sql, replacing
 from .part import Part
 from .positions import advance
+from .profiles import write_profiles
 from .records import Claim, Notification, Position
 from .rows import Row, text
 from .tables import alerts, drift_events, monitor_partitions, monitor_positions, monitor_state, outbox
@@ -26,6 +28,7 @@ _CLAIM = (
     'INSERT INTO monitor_partitions ("partition", epoch) VALUES (?, 1) '
     'ON CONFLICT ("partition") DO UPDATE SET epoch = monitor_partitions.epoch + 1 RETURNING epoch'
 )
+_FORGET_STATE = 'DELETE FROM monitor_state WHERE "partition" = ? AND kind = ? AND key = ?'
 _WRITE_POSITION = insert_sql(monitor_positions, replacing(monitor_positions))
 
 
@@ -68,8 +71,10 @@ class Monitoring(Part):
         drift_events: Sequence[DriftEvent],
         alerts: Sequence[Alert],
         notifications: Sequence[Notification],
+        profiles: Sequence[Profile] = (),
     ) -> None:
-        """Store all that a batch changed and found, or nothing.
+        """Store all that a batch changed, learned and found, or nothing. A row without a state is deleted, and so is what
+        was learned under its key.
 
         Raises
         ------
@@ -78,11 +83,15 @@ class Monitoring(Part):
         with self.database.write() as connection:
             _check_owner(connection, partition, epoch)
             many = self.database.many
-            states = [(partition, row.kind, row.key, row.state) for row in rows]
+            states = [(partition, row.kind, row.key, row.state) for row in rows if row.state]
+            gone = [row for row in rows if not row.state]
+            many(connection, _FORGET_STATE, [(partition, row.kind, row.key) for row in gone])
             self.database.insert(connection, monitor_state, replacing(monitor_state), states)
             advance(self.database, connection, read)
             many(connection, _WRITE_POSITION, [(partition, *place, offset) for place, offset in positions.items()])
             _write_findings(self.database, connection, drift_events, alerts)
+            forgotten = [ProfileKey.of_text(row.key) for row in gone]
+            write_profiles(self.database, connection, partition, profiles, forgotten)
             now = self.database.time(datetime.now(UTC))
             many(connection, insert_sql(outbox), [_outbox_row(partition, one, now) for one in notifications])
 

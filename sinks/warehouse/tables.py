@@ -178,6 +178,12 @@ scores = Table(
         postgresql_where=text("kind = 'human'"),
         sqlite_where=text("kind = 'human'"),
     ),
+    Index(
+        "scores_put_off",
+        "stored_at",
+        postgresql_where=text("skip_reason = 'learning'"),
+        sqlite_where=text("skip_reason = 'learning'"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -364,6 +370,25 @@ monitor_positions = Table(
     Column("source_partition", Integer, primary_key=True),
     Column("source_epoch", Integer, primary_key=True),
     Column("offset", BigInteger, nullable=False),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("project", Id, nullable=False),
+    Column("environment", Id, nullable=False),
+    Column("evaluator", Id, nullable=False),
+    Column("subject", Id, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("version", Id, nullable=False),
+    Column("observations", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+    Column("learned_at", UtcTime, nullable=False),
+    UniqueConstraint(
+        "project", "environment", "evaluator", "subject", "partition", "number", name="profiles_by_subject"
+    ),
 )
 
 outbox = Table(

@@ -20,6 +20,7 @@ from .load import TraceReads
 from .monitoring import Monitoring
 from .notifications import Notifications
 from .positions import Positions
+from .profiles import LearnedProfiles
 from .pruning import Pruning
 from .query import Queries
 from .read import Reads
@@ -43,6 +44,7 @@ class Warehouse(
     Letters,
     Judging,
     Monitoring,
+    LearnedProfiles,
     Explanations,
     Comparisons,
     Notifications,

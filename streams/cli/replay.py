@@ -55,7 +55,7 @@ def _replay(
 
     from evaluators.build import build_suite
     from streams.cli.run import answer_all, hasher_of, show_summary, tell_deleted, waiting
-    from streams.offline import Offline
+    from streams.offline import Keeping, Offline
     from streams.opening import open_current
     from streams.summary import Summary
 
@@ -64,7 +64,8 @@ def _replay(
     try:
         hasher = hasher_of(settings, found.data)
         warehouse.use_key(hasher)
-        offline = Offline(settings, suite, hasher, warehouse, keeping="nothing" if dry_run else "all")
+        keeping: Keeping = "nothing" if dry_run else "all"
+        offline = Offline(settings, suite, hasher, warehouse, keeping, learning="nothing")
         summary = Summary(suite.current_versions())
         requests: list[JudgeRequest] = []
         counts = asyncio.run(_all(settings, offline, begin, until, summary, requests))

@@ -4,7 +4,9 @@
 
 Recall: runs with one injected fault each; found is one where a finding blames the labelled span. False alarms: findings on
 clean runs, for 1,000 of their spans; a finding on a span whose recorded result is an error is none. Half of the traces, by
-their ids, was for developing; the other half reports. Reads ../shared/data, else examples/traces.
+their ids, was for developing; the other half reports. Profiles are learned in file order, two ways: on the clean runs first,
+and on the runs with faults alone (each file is read once; what waits for its profile is decided at its end).
+Reads ../shared/data, else examples/traces.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ import statistics
 import subprocess
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import orjson
 from rich.console import Console
@@ -29,12 +31,13 @@ from evaluators.build import build_suite
 from evaluators.protocol import Target
 from evaluators.run import Suite
 from evaluators.tool_calls import CallIndex
+from schemas.otlp import TraceFragment, decode
 from schemas.score import Score
 from schemas.settings import parse_settings
 from schemas.trace import Trace
 from tests.benchmarks.failure_baselines import BASELINES
-from tests.evaluators.making import decide
-from tests.schemas.recorded import EXAMPLES, SHARED, by_trace, lines
+from tests.evaluators.learned import School
+from tests.schemas.recorded import EXAMPLES, HASHER, SHARED, lines, whole
 
 MIN_RECALL = 0.95
 MAX_FALSE_ALARMS = 5.0
@@ -42,16 +45,28 @@ MAX_MS = 1.0
 REPEATS = 3
 WIDTH = 160
 Found = tuple[str, str]  # trace id, span id
+Learned = Literal["clean first", "faults alone"]
 
 
 @dataclass(frozen=True)
 class Data:
-    """Clean runs with the spans whose recorded results are errors, and runs with one fault each."""
+    """Clean runs with the spans whose recorded results are errors, and runs with one fault each, in file order; `reported`
+    are the traces that count."""
 
     clean: tuple[Trace, ...]
     errors: frozenset[Found]
     faulty: tuple[Trace, ...]
     faults: Mapping[Found, str]
+    reported: frozenset[str]
+
+    @property
+    def clean_reported(self) -> list[Trace]:
+        return [trace for trace in self.clean if trace.trace_id in self.reported]
+
+    @property
+    def faults_reported(self) -> Counter[str]:
+        """Runs of each fault."""
+        return Counter(fault for (trace_id, _), fault in self.faults.items() if trace_id in self.reported)
 
 
 @dataclass
@@ -77,16 +92,23 @@ def load(half: str = "all") -> Data:
         errors = {(t.trace_id, s.span_id) for t in clean for s in t.spans if str(s.result).startswith("Error")}
         faults = [orjson.loads(line) for line in (EXAMPLES / "airline_faulty.labels.jsonl").read_bytes().splitlines()]
     marked = {label["trace_id"] for label in faults}
+    faulty = [trace for trace in faulty if trace.trace_id in marked]
     return Data(
-        tuple(t for t in clean if is_in(t, half)),
+        tuple(clean),
         frozenset(errors),
-        tuple(t for t in faulty if is_in(t, half) and t.trace_id in marked),
+        tuple(faulty),
         {(label["trace_id"], label["span_id"]): label["fault"] for label in faults},
+        frozenset(t.trace_id for t in (*clean, *faulty) if is_in(t, half)),
     )
 
 
 def read(path: Path) -> list[Trace]:
-    return by_trace(list(lines(path)))
+    """The traces of a file in its order."""
+    found: dict[str, list[TraceFragment]] = defaultdict(list)
+    for line in lines(path):
+        for fragment in decode(line, HASHER):
+            found[fragment.trace_id].append(fragment)
+    return [whole(fragments) for fragments in found.values()]
 
 
 def is_in(trace: Trace, half: str) -> bool:
@@ -98,51 +120,53 @@ def build() -> Suite:
     return build_suite(*parse_settings("presets: [failure_modes]", "benchmark.yaml", {}))
 
 
-def findings(suite: Suite, traces: Iterable[Trace]) -> list[tuple[Found, Score]]:
-    return [
-        ((trace.trace_id, score.blamed_span_id or score.span_id or ""), score)
-        for trace in traces
-        for score in decide(suite, trace).scores
-        if score.passed is False
-    ]
-
-
-def measure(data: Data, suite: Suite) -> Result:
+def measure(data: Data, suite: Suite, learned: Learned = "clean first") -> Result:
     """Recall and false alarms of the evaluators."""
-    result = Result()
-    hit: set[tuple[str, str]] = set()
-    for found, score in findings(suite, data.faulty):
-        fault = data.faults.get(found)
-        if fault is not None:
+    result, hit = Result(), set[Found]()
+    first, second = School(suite), School(suite)
+    clean, faulty = first.run(data.clean), (first if learned == "clean first" else second).run(data.faulty)
+    for trace_id, found, score in findings(clean):
+        if trace_id in data.reported:
+            (result.true_alarms if found in data.errors else result.false_alarms)[score.evaluator] += 1
+    for trace_id, found, score in findings(faulty):
+        if trace_id in data.reported and found in data.faults:
             hit.add(found)
-            result.by[fault][score.evaluator] += 1
+            result.by[data.faults[found]][score.evaluator] += 1
     result.hits = Counter(data.faults[found] for found in hit)
-    for found, score in findings(suite, data.clean):
-        (result.true_alarms if found in data.errors else result.false_alarms)[score.evaluator] += 1
     return result
+
+
+def findings(decided: Iterable[tuple[Trace, Sequence[Score]]]) -> Iterator[tuple[str, Found, Score]]:
+    for trace, scores in decided:
+        for score in scores:
+            if score.passed is False:
+                yield trace.trace_id, (trace.trace_id, score.blamed_span_id or score.span_id or ""), score
 
 
 def measure_baseline(data: Data, name: str) -> tuple[Counter[str], int]:
     """Hits per fault and false alarms. A baseline that looks back sees the clean runs first, as it would in operation."""
     clean = {trace.trace_id for trace in data.clean}
-    blamed = set(BASELINES[name]([*data.clean, *data.faulty]))
+    blamed = {found for found in BASELINES[name]([*data.clean, *data.faulty]) if found[0] in data.reported}
     hits = Counter(fault for found, fault in data.faults.items() if found in blamed)
     return hits, len({found for found in blamed if found[0] in clean} - data.errors)
 
 
 def cost_ms(suite: Suite, traces: Sequence[Trace]) -> list[float]:
-    """CPU milliseconds a span, for each trace the best of a few runs, everything included."""
-    found = []
+    """CPU milliseconds a span, for each trace the best of a few runs, everything included: features, learning, deciding by
+    profiles of the other traces."""
+    found, school = [], School(suite)
     for trace in traces:
-        best = min(timed(suite, trace) for _ in range(REPEATS))
+        school.attend(trace)
+    for trace in traces:
+        best = min(timed(school, trace) for _ in range(REPEATS))
         found.append(1000 * best / len(trace.spans))
     return sorted(found)
 
 
-def timed(suite: Suite, trace: Trace) -> float:
+def timed(school: School, trace: Trace) -> float:
     fresh = trace.model_copy()  # what is worked out once for a trace is worked out again
     start = time.process_time()
-    decide(suite, fresh)
+    school.attend(fresh)
     return time.process_time() - start
 
 
@@ -190,27 +214,24 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(width=WIDTH)
     data, suite = load(options.half), build()
-    spans = sum(len(trace.spans) for trace in data.clean)
-    result = measure(data, suite)
+    clean = data.clean_reported
+    spans = sum(len(trace.spans) for trace in clean)
+    results = {learned: measure(data, suite, learned) for learned in get_args(Learned)}
     baselines = {name: measure_baseline(data, name) for name in BASELINES}
-    console.print(
-        f"half: {options.half}; {len(data.clean)} clean runs, {spans} spans; {len(data.faulty)} runs with a fault"
-    )
-    console.print(_recall(data, result, baselines))
-    console.print(_alarms(result, baselines, spans))
-    _cost(console, data.clean, suite, options.peers)
+    faults = data.faults_reported.total()
+    console.print(f"half: {options.half}; {len(clean)} clean runs, {spans} spans; {faults} runs with a fault")
+    console.print(_recall(data, results, baselines))
+    console.print(_alarms(results["clean first"], baselines, spans))
+    _cost(console, clean, suite, options.peers)
 
 
-def _recall(data: Data, result: Result, baselines: Mapping[str, tuple[Counter[str], int]]) -> Table:
-    here = {trace.trace_id for trace in data.faulty}
-    total = Counter(fault for (trace_id, _), fault in data.faults.items() if trace_id in here)
-    table = Table("fault", "runs", "recall", *baselines, "named by", title="Recall, with the right span named")
-    for fault, number in total.items():
-        recall = result.hits[fault] / number
-        by = ", ".join(f"{name} {count}" for name, count in result.by[fault].most_common())
-        cells = (f"{hits[fault] / number:.2f}" for hits, _ in baselines.values())
-        style = None if recall >= MIN_RECALL else "red"
-        table.add_row(fault, str(number), f"{recall:.2f}", *cells, by, style=style)
+def _recall(data: Data, results: Mapping[str, Result], baselines: Mapping[str, tuple[Counter[str], int]]) -> Table:
+    table = Table("fault", "runs", *results, *baselines, "named by", title="Recall, with the right span named")
+    for fault, number in data.faults_reported.items():
+        recalls = [result.hits[fault] / number for result in results.values()]
+        by = ", ".join(f"{name} {count}" for name, count in results["clean first"].by[fault].most_common())
+        cells = [f"{recall:.2f}" for recall in (*recalls, *(hits[fault] / number for hits, _ in baselines.values()))]
+        table.add_row(fault, str(number), *cells, by, style=None if min(recalls) >= MIN_RECALL else "red")
     return table
 
 
