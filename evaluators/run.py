@@ -23,7 +23,7 @@ from .profiles.learning import LearnerType
 from .protocol import Answer, DeferredEvaluator, Evaluator, Failure, InlineEvaluator, Skip, Target
 from .scores import Draft, prompted_span
 from .select import is_sampled
-from .subject import NO_SHARES, Entry, Occasion, Subject, Todo, select
+from .subject import NO_PROFILES, NO_SHARES, Entry, Occasion, Subject, Todo, select
 from .verdicts import INVALID, settle
 
 OVERLOAD = "overload"
@@ -78,7 +78,7 @@ class Suite:
         now: datetime,
         dimensions: Dimensions = {},  # noqa: B006
         shares: Mapping[str, float] = NO_SHARES,
-        profiles: Profiles = {},  # noqa: B006
+        profiles: Profiles = NO_PROFILES,
     ) -> Decided:
         """Every decision about the trace and its spans that is not in `known`. A partial trace gets none.
 
@@ -103,7 +103,7 @@ class Suite:
         now: datetime,
         dimensions: Dimensions = {},  # noqa: B006
         shares: Mapping[str, float] = NO_SHARES,
-        profiles: Profiles = {},  # noqa: B006
+        profiles: Profiles = NO_PROFILES,
     ) -> Decided:
         """Every decision about the session that is not in `known`; scores stand under its newest trace."""
         decided = Decided()

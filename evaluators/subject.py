@@ -36,6 +36,7 @@ class Entry:
 
 
 NO_SHARES: Mapping[str, float] = {}
+NO_PROFILES: Profiles = {}
 
 
 class Occasion(NamedTuple):
@@ -47,7 +48,7 @@ class Occasion(NamedTuple):
     now: datetime
     dimensions: Dimensions
     shares: Mapping[str, float] = NO_SHARES
-    profiles: Profiles = {}
+    profiles: Profiles = NO_PROFILES
 
 
 class Subject:

@@ -16,6 +16,8 @@ from .base import MAX_ID_BYTES, Identifier, Int32, Int64, Record, is_id
 from .ids import plain_digest
 
 MAX_BODY_CHARS = 65_536
+LEARNER_KIND = "learner:"
+"""Begins the kind of a learner's state rows; the evaluator's name follows, the key is `ProfileKey.text`."""
 T = TypeVar("T")
 
 

@@ -15,12 +15,11 @@ import orjson
 
 from schemas.errors import Fatal
 from schemas.ids import plain_digest
-from schemas.profile import Feature, Profile, ProfileKey
+from schemas.profile import LEARNER_KIND, Feature, Profile, ProfileKey
 from schemas.state_row import StateRow
 
 from .evaluator import Learner
 
-KIND = "learner:"
 VERSION_CHARS = 12
 MAX_STEP = 64  # observations between two looks at a profile, at the most
 
@@ -68,7 +67,7 @@ class Learning:
         """
         found = []
         for row in rows:
-            if row.kind.startswith(KIND) and row.kind.removeprefix(KIND) in self._types:
+            if row.kind.startswith(LEARNER_KIND) and row.kind.removeprefix(LEARNER_KIND) in self._types:
                 try:
                     key = ProfileKey.of_text(row.key)
                     found.append((key, self._restored(key, orjson.loads(row.state))))
@@ -108,7 +107,7 @@ class Learning:
         for key in self._changed:
             subject = self._subjects.get(key)
             rows.append(
-                StateRow(KIND + key.evaluator, key.text, b"" if subject is None else self._stored(key, subject))
+                StateRow(LEARNER_KIND + key.evaluator, key.text, b"" if subject is None else self._stored(key, subject))
             )
         self._changed.clear()
         return sorted(rows)

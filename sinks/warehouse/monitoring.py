@@ -12,7 +12,7 @@ from schemas.alert import Alert
 from schemas.drift_event import DriftEvent
 from schemas.errors import Fenced
 from schemas.measurement import Segment
-from schemas.profile import Profile, ProfileKey
+from schemas.profile import LEARNER_KIND, Profile, ProfileKey
 from schemas.state_row import StateRow
 
 from .database import Database, insert_sql, replacing
@@ -73,8 +73,8 @@ class Monitoring(Part):
         notifications: Sequence[Notification],
         profiles: Sequence[Profile] = (),
     ) -> None:
-        """Store all that a batch changed, learned and found, or nothing. A row without a state is deleted, and so is what
-        was learned under its key.
+        """Store all that a batch changed, learned and found, or nothing. A learner's row without a state is deleted, and so
+        are its profiles.
 
         Raises
         ------
@@ -83,8 +83,8 @@ class Monitoring(Part):
         with self.database.write() as connection:
             _check_owner(connection, partition, epoch)
             many = self.database.many
-            states = [(partition, row.kind, row.key, row.state) for row in rows if row.state]
-            gone = [row for row in rows if not row.state]
+            gone = [row for row in rows if not row.state and row.kind.startswith(LEARNER_KIND)]
+            states = [(partition, row.kind, row.key, row.state) for row in rows if row not in gone]
             many(connection, _FORGET_STATE, [(partition, row.kind, row.key) for row in gone])
             self.database.insert(connection, monitor_state, replacing(monitor_state), states)
             advance(self.database, connection, read)

@@ -25,7 +25,7 @@ evaluate: {profile_poll_s: 0.5, profile_wait_s: 10}
 presets: [failure_modes]
 """
 LABELS = EXAMPLES / "airline_faulty.labels.jsonl"
-FAULTS = ("empty_payload", "renamed_key", "retyped_value")
+FAULTS = ("renamed_key", "retyped_value")
 COMPONENTS = ("assemble", "evaluate", "monitor")
 
 pytestmark = pytest.mark.timeout(600)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evaluators.profiles.learning import KIND, Learning, is_due
+from evaluators.profiles.learning import Learning, is_due
 from evaluators.registry import BUILT_IN, evaluator_class
 from schemas.errors import Fatal
 from schemas.measurement import in_columns
-from schemas.profile import Feature, ProfileKey
+from schemas.profile import LEARNER_KIND, Feature, ProfileKey
 from schemas.state_row import StateRow
 from tests.evaluators.learned import School
 from tests.evaluators.making import suite_of
@@ -119,8 +119,8 @@ def test_a_damaged_row_stops_the_monitor() -> None:
     learning = Learning(suite_of_learners().learners(), 100)
     key = ProfileKey("p", "e", "tool_result_empty", "t").text
     with pytest.raises(Fatal, match="damaged"):
-        learning.load([StateRow(f"{KIND}tool_result_empty", key, b"[1, 2]")])
-    learning.load([StateRow(f"{KIND}not_configured", key, b"?"), StateRow("segment", "x", b"?")])
+        learning.load([StateRow(f"{LEARNER_KIND}tool_result_empty", key, b"[1, 2]")])
+    learning.load([StateRow(f"{LEARNER_KIND}not_configured", key, b"?"), StateRow("segment", "x", b"?")])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
