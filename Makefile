@@ -7,7 +7,7 @@ SHARED ?= ../shared
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean faults faults-short
+.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean audit faults faults-short
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ lint: $(VENV)/.installed-test ## ruff, import-linter and mypy.
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+audit: $(VENV)/.installed-test ## Known vulnerabilities of what is installed (pip-audit); says so when it could not ask.
+	$(BIN)/python .ci/audit
 
 contract: $(VENV)/.installed-test ## Contract and end-to-end tests on real Apache Kafka, PostgreSQL and Collector (../shared).
 	SHARED=$(SHARED) PYTHON=$(BIN)/python .ci/contract $(PYTEST_ARGS)
