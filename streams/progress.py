@@ -24,7 +24,10 @@ class Progress:
         self._app: Any = None
         self._generation = -1
         self._next: dict[TP, tuple[int, float]] = {}
-        self._fresh_at: dict[TP, float] = {}
+        self._fresh_at: dict[
+            TP, float
+        ] = {}  # when nothing older than this was left: by what was received, or by the end
+        self._first_asked: dict[TP, float] = {}
 
     def attach(self, app: Any) -> None:
         """Take the Faust application whose consumer is asked."""
@@ -74,7 +77,9 @@ class Progress:
         now = time.time()
         if lag == 0:
             self._fresh_at[tp] = now
-        return now - self._fresh_at.setdefault(tp, now)
+        if tp not in self._fresh_at:  # nothing received yet: at least since we were asked first
+            return now - self._first_asked.setdefault(tp, now)
+        return now - self._fresh_at[tp]
 
     def observe(self, metrics: Metrics) -> None:
         """Set the gauges of lag, for the partitions held now."""
@@ -104,3 +109,4 @@ class Progress:
             self._generation = self._app.consumer_generation_id
             self._next.clear()
             self._fresh_at.clear()
+            self._first_asked.clear()
