@@ -150,6 +150,10 @@ class Monitor:
         alerts.sort(key=lambda a: (a.segment.key, a.rule))
         return Found(alerts=alerts)
 
+    def alert_states(self) -> Counter[tuple[str, str]]:
+        """How many segments are in which state, by (rule, state)."""
+        return Counter((watch.rule.name, watch.cycle.shown) for held in list(self._watches.values()) for watch in held)
+
     def dirty(self) -> list[StateRow]:
         """The rows that changed since the last call, sorted; stored together with the findings of the same calls."""
         rows = self._known.dirty()

@@ -8,6 +8,7 @@ check of the partition's epoch, which every assignment raises: a stalled worker 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,8 +118,13 @@ class Monitor:
         return {"claimed": sorted(self._claimed), "dead_letters": dict(self._dead_letters.counts)}
 
     def observe(self) -> None:
-        """Attempts to deliver."""
+        """Attempts to deliver, and the states that alert rules are in."""
         self._deliveries()
+        states = sum((claimed.watch.alert_states() for claimed in self._claimed.values()), Counter[tuple[str, str]]())
+        gauge = self._context.metrics.alert_segments
+        gauge.clear()
+        for (rule, state), count in states.items():
+            gauge.labels(rule, state).set(count)
 
     async def reload(self, suite: Suite) -> None:
         """Watch by other rules and detectors: each partition is claimed anew, with the state that is stored."""

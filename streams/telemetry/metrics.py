@@ -136,6 +136,9 @@ class Metrics:
     measurements = Measure(Counter, "evalstream_measurements_total", "Measurements counted.")
     drift_events = Measure(Counter, "evalstream_drift_events_total", "Drift events.", "evaluator")
     alerts = Measure(Counter, "evalstream_alerts_total", "Alerts, by the state that was entered.", "rule", "state")
+    alert_segments = Measure(
+        Gauge, "evalstream_alert_segments", "Segments of a rule that are in a state now.", "rule", "state"
+    )
     notifications = Measure(
         Counter,
         "evalstream_notifications_total",

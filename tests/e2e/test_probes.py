@@ -67,6 +67,7 @@ async def test_metrics_agree_with_the_warehouse(new_stack: MakeStack) -> None:
     assert judge.total("evalstream_judge_concurrency_limit") == 64
     assert monitor.total("evalstream_measurements_total") >= 3 * TRACES
     assert monitor.total("evalstream_alerts_total", rule="fast", state="WARNING") == 1
+    assert monitor.total("evalstream_alert_segments", rule="fast", state="WARNING") == 1
     for scrape in (evaluate, judge, monitor):
         assert scrape.total("evalstream_ready") == 1 and scrape.total("evalstream_build_info") == 1
         assert scrape.total("process_resident_memory_bytes") > 10 * 2**20
