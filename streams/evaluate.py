@@ -126,6 +126,7 @@ class Evaluate:
         """Evaluate by other evaluators from now on."""
         self._suite, self._overload = suite, self._new_overload()
         self._sessions.use(suite, self._overload)
+        self._profiles = KnownProfiles(self._context, suite)
         await self.start()
 
     async def drain(self) -> None:

@@ -127,8 +127,9 @@ class Monitor:
             gauge.labels(rule, state).set(count)
 
     async def reload(self, suite: Suite) -> None:
-        """Watch by other rules and detectors: each partition is claimed anew, with the state that is stored."""
+        """Watch and learn by other rules, detectors and evaluators: each partition is claimed anew, with the state that is stored."""
         async with self._lock:
+            self._suite = suite
             self._claimed.clear()
         self._outbox.use(self._context.settings.notify)
 

@@ -114,6 +114,7 @@ def test_pass_rate_falls_and_the_alert_says_so() -> None:
     )
     assert alert.window_start is not None and alert.window_end is not None
     assert (alert.window_end - alert.window_start).total_seconds() in (48, 49)
+    assert watch.alert_states() == {("r", "CRITICAL"): 1}
 
 
 def test_a_detection_becomes_a_drift_event() -> None:
