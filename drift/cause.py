@@ -26,6 +26,7 @@ LEAST_TRACES = 20
 """On either side; below, nothing is said."""
 LEAST_SHARE = 0.5
 DRAWS, SEED, TAIL = 300, 7, 5.0
+NORMAL_90 = 1.645
 MOST_GROUPS, SHOWN_GROUPS = 30, 6
 REST = "(other)"
 WORDS: Mapping[CauseKind, str] = {"app": "app change", "traffic": "traffic change", "judge": "judge change"}
@@ -39,8 +40,14 @@ class Sample:
     factors: Mapping[str, Sequence[str]]
 
 
-def explained(before: Sample, after: Sample, kinds: Mapping[str, CauseKind]) -> Cause:
-    """The cause, as far as the factors tell. `kinds`: what a change of each factor would mean."""
+def explained(before: Sample, after: Sample, kinds: Mapping[str, CauseKind], beside: Sequence[Effect] = ()) -> Cause:
+    """The cause, as far as the factors tell.
+
+    Parameters
+    ----------
+    kinds : what a change of each factor would mean.
+    beside : effects that were measured otherwise, such as `judged_anew`.
+    """
     n, m = len(before.scores), len(after.scores)
     if min(n, m) < LEAST_TRACES:
         return Cause(
@@ -50,7 +57,8 @@ def explained(before: Sample, after: Sample, kinds: Mapping[str, CauseKind]) -> 
             traces_after=m,
         )
     difference = float(np.mean(after.scores) - np.mean(before.scores))
-    effects = [
+    effects = [*(e.model_copy(update={"within": difference - e.composition}) for e in beside)]
+    effects += [
         _effect(name, kinds[name], before, after)
         for name in kinds
         if len({*before.factors.get(name, ()), *after.factors.get(name, ())}) > 1
@@ -76,6 +84,24 @@ def explained(before: Sample, after: Sample, kinds: Mapping[str, CauseKind]) -> 
         explanation=f"unclear: the scores changed by {difference:+.2g} with the traces as they were ({looked} compared)",
         **common,
     )
+
+
+def judged_anew(name: str, before: Mapping[str, float], after: Mapping[str, float]) -> Effect | None:
+    """How far a judge's verdicts on the same items have moved: what of a change is the judge's own.
+
+    Parameters
+    ----------
+    before, after : verdicts by item, on both sides of the change.
+
+    Returns
+    -------
+    None with fewer than `LEAST_TRACES` items in common. The interval is of the paired differences, normal.
+    """
+    moved = np.array([after[item] - before[item] for item in sorted(before.keys() & after.keys())])
+    if len(moved) < LEAST_TRACES:
+        return None
+    mean, width = float(moved.mean()), float(NORMAL_90 * moved.std(ddof=1) / np.sqrt(len(moved)))
+    return Effect(factor=name, kind="judge", composition=mean, within=0.0, low=mean - width, high=mean + width)
 
 
 def _effect(name: str, kind: CauseKind, before: Sample, after: Sample) -> Effect:
@@ -153,6 +179,8 @@ def _portion(effect: Effect, difference: float) -> str:
 
 
 def _said(effect: Effect, difference: float) -> str:
+    if not effect.groups:
+        return f"{WORDS[effect.kind]}: verdicts on the same items of {effect.factor} moved by {_portion(effect, difference)}"
     grown = max(effect.groups, key=lambda g: g.share_after - g.share_before)
     shrunk = min(effect.groups, key=lambda g: g.share_after - g.share_before)
     return (

@@ -7,6 +7,7 @@ from evaluators.run import Suite
 from schemas.errors import ConfigError
 from schemas.ids import Hasher
 from schemas.settings import Settings, SourceMap
+from streams.canary import judge_of, read_canary
 
 
 def build_all(settings: Settings, source: SourceMap) -> Suite:
@@ -20,6 +21,9 @@ def build_all(settings: Settings, source: SourceMap) -> Suite:
     try:
         _build_the_rest(settings, source)
         _check_overload(settings, source, {evaluator.name for evaluator in suite.evaluators})
+        for canary in settings.judge.canaries:
+            read_canary(canary, source)
+            judge_of(canary, suite, source)
     except BaseException:
         suite.close()
         raise

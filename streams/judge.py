@@ -23,6 +23,7 @@ from schemas.settings import Topics
 from schemas.source import Source
 from streams.batch import Batch
 from streams.bench import Bench, Vectors
+from streams.canary_schedule import CanarySchedule
 from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
@@ -69,6 +70,7 @@ class Judge:
         self._dead_letters = DeadLetters(self.name, context)
         self._poison = PoisonGuard(self.name, context, self._dead_letters)
         self._writer = VerdictWriter(context)
+        self._canaries = CanarySchedule(context)
         self._queues: dict[Place, deque[Asked]] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._emitting: dict[Place, asyncio.Lock] = {}
@@ -102,11 +104,12 @@ class Judge:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
 
     async def tick(self) -> None:
-        """Shed more or less, by how long those that are next to leave have waited."""
+        """Shed more or less, by how long those that are next to leave have waited; run canaries that are due."""
         for place, queue in self._queues.items():
             if queue:
                 self._bench.overload.note(place, queue[0].record)
         self._bench.overload.tick()
+        await self._canaries.tick()
 
     def state(self) -> dict[str, Any]:
         """For the heartbeat."""
@@ -142,6 +145,7 @@ class Judge:
         for task in self._retiring:
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
+        await self._canaries.close()
         await self._bench.close()
         await self._writer.close()
 

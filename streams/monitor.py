@@ -232,11 +232,10 @@ class Monitor:
         """Store all that changed in one transaction."""
         context = self._context
         alerts = await context.in_thread(batch, "explaining alerts", lambda: [self._explained(a) for a in found.alerts])
-        watched = context.settings.monitor
         events = await context.in_thread(
             batch,
             "explaining changes",
-            lambda: [with_cause(event, context.warehouse, watched) for event in found.drift_events],
+            lambda: [with_cause(event, context.warehouse, context.settings) for event in found.drift_events],
         )
         passing("monitor.counted")
         rows = [*claimed.watch.dirty(), *claimed.learning.dirty()]

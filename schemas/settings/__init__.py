@@ -1,7 +1,7 @@
 """The configuration: one model a YAML section, and the loader that knows line numbers."""
 
 from .base import Section
-from .evaluation import BudgetSettings, EmbeddingSettings, EvaluatorSettings, JudgeSettings, Price
+from .evaluation import BudgetSettings, CanarySettings, EmbeddingSettings, EvaluatorSettings, JudgeSettings, Price
 from .kafka import KafkaSettings, Topics
 from .load import SourceMap, load_settings, parse_settings
 from .monitoring import AlertRule, DestinationSettings, DetectorSettings, MonitorSettings, Statistic
@@ -21,6 +21,7 @@ __all__ = [
     "AlertRule",
     "AssembleSettings",
     "BudgetSettings",
+    "CanarySettings",
     "DestinationSettings",
     "DetectorSettings",
     "EmbeddingSettings",

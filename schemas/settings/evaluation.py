@@ -53,6 +53,18 @@ class BudgetSettings(Section):
     period: Literal["hour", "day", "month"] = "day"
 
 
+class CanarySettings(Section):
+    """A frozen labelled set that a judge is asked again and again, to see whether the judge changes."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Measured as the evaluator `canary:NAME`."
+    )
+    evaluator: str = Field(description="An `llm_judge` of one rubric.")
+    file: str = Field(description="JSON lines: id, fields (as the judge sees them), and passed, value or label.")
+    tolerance: float = Field(0.0, ge=0, description="How far a value may be from the expected one.")
+    every_s: float | None = Field(86_400.0, ge=60, description="Null: only by `evalstream canary run`.")
+
+
 class JudgeSettings(Section):
     """The model behind `llm_judge` evaluators: any OpenAI-compatible endpoint."""
 
@@ -67,6 +79,7 @@ class JudgeSettings(Section):
     max_view_chars: int = Field(24_000, ge=200, description="A longer view loses its middle.")
     cache: bool = Field(True, description="Ask once for equal view, rubric and model.")
     budget: BudgetSettings = BudgetSettings()
+    canaries: tuple[CanarySettings, ...] = ()
 
 
 class EmbeddingSettings(Section):

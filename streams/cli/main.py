@@ -15,6 +15,7 @@ import typer
 from schemas.errors import ConfigError, EvalstreamError, Fatal, Unavailable
 from streams.cli import exits
 from streams.cli.alerts import alerts
+from streams.cli.canary import canary
 from streams.cli.check import check
 from streams.cli.console import fail
 from streams.cli.deadletters import deadletters
@@ -69,6 +70,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(canary, name="canary", rich_help_panel=KEEP)
 app.add_typer(drift, name="drift", rich_help_panel=LOOK)
 app.add_typer(evaluators, name="evaluators", rich_help_panel=START)
 app.add_typer(deadletters, name="deadletters", rich_help_panel=KEEP)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from drift.cause import Sample, explained
+from drift.cause import Sample, explained, judged_anew
 from schemas.cause import Cause, CauseKind
 
 KINDS: Mapping[str, CauseKind] = {"model": "app", "topic": "traffic", "judge_model": "judge"}
@@ -104,3 +104,18 @@ def test_very_many_values_are_bounded() -> None:
 def test_it_is_the_same_every_time() -> None:
     again = [told(lambda dice: trace(dice, RATE, 0.6)).to_bytes() for _ in range(2)]
     assert again[0] == again[1]
+
+
+def test_a_judge_that_judges_the_same_items_otherwise_is_the_cause() -> None:
+    dice = random.Random(4)
+    items = {f"i{i}": float(dice.random() < 0.8) for i in range(60)}
+    anew = {item: verdict if dice.random() < 0.6 else 0.0 for item, verdict in items.items()}
+    effect = judged_anew("canary:frozen", items, anew)
+    assert effect is not None and effect.low < effect.composition < effect.high < 0
+    before = side(1000, lambda dice: trace(dice, RATE, 0.1), 1)
+    cause = explained(before, side(400, lambda dice: trace(dice, RATE, 0.1, drop=0.3), 2), KINDS, [effect])
+    assert (cause.verdict, cause.factor) == ("judge", "canary:frozen")
+    assert "verdicts on the same items of canary:frozen moved by" in cause.explanation
+    same = judged_anew("canary:frozen", items, items)
+    assert same is not None and explained(before, before, KINDS, [same]).verdict == "unclear"
+    assert judged_anew("canary:frozen", {"a": 1.0}, {"a": 0.0}) is None
