@@ -23,6 +23,7 @@ from drift.protocol import Observations
 from evaluators.profiles.learning import Learning
 from evaluators.run import Suite
 from schemas.alert import Alert
+from schemas.drift_event import DriftEvent
 from schemas.errors import Fenced, InvalidRecord
 from schemas.measurement import MeasurementBatch
 from schemas.profile import Feature
@@ -40,6 +41,7 @@ from streams.notifications import notifications
 from streams.poison import PoisonGuard
 from streams.progress import Progress
 from streams.retention import Retention
+from streams.typical_texts import with_typical_texts
 
 log = structlog.get_logger(__name__)
 
@@ -235,7 +237,7 @@ class Monitor:
         events = await context.in_thread(
             batch,
             "explaining changes",
-            lambda: [with_cause(event, context.warehouse, context.settings) for event in found.drift_events],
+            lambda: [self._told(event) for event in found.drift_events],
         )
         passing("monitor.counted")
         rows = [*claimed.watch.dirty(), *claimed.learning.dirty()]
@@ -260,6 +262,12 @@ class Monitor:
         )
         passing("monitor.committed")
         self._tell(alerts, found)
+
+    def _told(self, event: DriftEvent) -> DriftEvent:
+        """With its cause, or the texts that it is about."""
+        settings, warehouse = self._context.settings, self._context.warehouse
+        event = with_cause(event, warehouse, settings)
+        return with_typical_texts(event, warehouse, settings.evaluators, settings.monitor.typical_texts)
 
     def _explained(self, alert: Alert) -> Alert:
         """With the traces that pulled the statistic and the labels that changed with it."""

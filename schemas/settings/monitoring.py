@@ -46,6 +46,12 @@ class MonitorSettings(Section):
     max_profiles: int = Field(
         10_000, ge=1, description="Learned profiles; beyond it the one that was not seen for the longest is forgotten."
     )
+    typical_texts: int = Field(
+        3,
+        ge=0,
+        le=5,
+        description="Excerpts, as stored after redaction, that tell what a change of embeddings is about; 0: only trace ids.",
+    )
     allowed_lateness_s: float = Field(
         60.0, ge=0, description="A window closes this long after the watermark passed it."
     )

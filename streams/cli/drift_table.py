@@ -61,8 +61,10 @@ def change_text(event: DriftEvent) -> str:
 
 
 def said(event: DriftEvent) -> str:
-    """What the other columns do not say: what moved and why; the detector's own words where it knows no levels."""
-    own = [event.explanation] if event.after_low is None else [event.subject] if event.subject else []
+    """What the other columns do not say: what moved and why; the detector's own words where it knows no levels, or where they
+    are those of a topic, which has no name."""
+    in_words = event.after_low is None or event.kind == "embedding"
+    own = [event.explanation] if in_words else [event.subject] if event.subject else []
     return "; ".join([*own, *([event.cause.explanation] if event.cause else [])])
 
 

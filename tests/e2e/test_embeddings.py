@@ -33,6 +33,7 @@ FLIGHTS = (
     "baggage for {}",
 )
 MONEY = ("what is the balance of my {} account", "block my {} card", "transfer money from {}", "interest on my {} loan")
+BEGINNINGS = tuple(form.split("{")[0] for form in MONEY)
 WORDS = ("Rome", "Oslo", "Cairo", "Lima", "Tokyo", "Delhi", "Quito", "Paris", "Perth", "Sofia", "Kyiv", "Boston")
 
 
@@ -70,9 +71,20 @@ def test_a_shift_of_topics_is_one_event(dev_broker: RunningBroker, tmp_path: Pat
         file.write_bytes(traces(AFTER, BEFORE, MONEY, dice))
         stack.publish(file)
         stack.settle(COMPONENTS)
-        events = stack.sql("SELECT evaluator, kind, detector, observations FROM drift_events")
-        assert [event[:2] for event in events] == [("questions", "embedding")], events
-        assert BEFORE < events[0][3] <= BEFORE + AFTER
+        events = stack.sql(
+            "SELECT evaluator, kind, detector, observations, subject, explanation, details FROM drift_events"
+        )
+        assert [event[:3] for event in events] == [("questions", "embedding", "embedding")], events
+        ((*_, observations, subject, explanation, details),) = events
+        assert BEFORE < observations <= BEFORE + AFTER
+        told = orjson.loads(details)
+        assert 0 < len(told["typical_texts"]) <= 3
+        assert all(text.startswith(BEGINNINGS) for text in told["typical_texts"]), "texts of what is asked now"
+        assert all(int(trace[1:]) >= BEFORE for trace in told["typical_traces"])
+        assert subject == told["typical_texts"][0]
+        assert f"more texts like “{subject}”" in explanation
+        (shown,) = stack.cli("drift")
+        assert (shown["subject"], shown["detector"]) == (subject, "embedding")
         scores = dict(
             stack.sql("SELECT evaluator, count(*) FROM v_scores_current WHERE status = 'scored' GROUP BY evaluator")
         )
