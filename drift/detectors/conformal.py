@@ -8,6 +8,7 @@ See docs/concepts/drift.md for what is proven, what is measured, and what breaks
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
@@ -81,7 +82,7 @@ class ConformalBank:
         cells = calendar_size(options.calendar)
         self.graded_kind = Graded()
         self.tracks = {PASS_FAIL: Track(PassFail(), cells), GRADED: Track(self.graded_kind, cells)}
-        self.owners: dict[int, list[int]] = {PASS_FAIL: [], GRADED: []}
+        self.owners = {PASS_FAIL: array("i"), GRADED: array("i")}
         self.track_of = np.zeros(16, dtype=np.int8)
         self.place = np.zeros(16, dtype=np.int64)
         self.reads_verdict = np.zeros(16, dtype=np.bool_)

@@ -22,7 +22,7 @@ from drift.localise.focus import Corners
 DROP = 2.97
 Z = 1.645
 """Standard deviations on each side that hold 90 %."""
-_POINTS = np.linspace(0, 1, 17)[:-1]
+_POINTS = np.linspace(0, 1, 49)[:-1]
 Interval = tuple[float, float]
 
 

@@ -3,8 +3,8 @@
 With S the cumulative sum of a segment's observations, the change that explains them best lies on a corner of the lower
 convex hull of (t, S), for a rise, or of the upper one, for a fall, whatever the levels before and after (Romano,
 Eckley, Fearnhead, Rigaill: Fast online changepoint detection via functional pruning CUSUM statistics, JMLR 24, 2023).
-A hull of n points has about ln n corners. `CORNERS` are kept a side, of which the first stays where the epoch began; what has to
-make room is the oldest after it: a change so long ago would have been found.
+A hull of n points has about ln n corners. `CORNERS` are kept a side, of which the first is where the epoch began; what has to make
+room is the flattest: the one at which a change would explain least of what lies between its neighbours.
 
 Counts are modulo 2^32, differences are exact while an epoch sums to less than that.
 """
@@ -65,14 +65,10 @@ def push(
     size = store["hull_size"][rows]
     slope[np.arange(CORNERS) >= size[:, :, None]] = -np.inf
     place = slope.argmax(axis=2) + 1
-    full = place == CORNERS
-    if full.any():
-        which, of = np.nonzero(full)
-        for field in _POINT:
-            moved = store[field][rows[which], of]
-            moved[:, 1:-1] = moved[:, 2:]
-            store[field][rows[which], of] = moved
-        place[full] -= 1
+    which, of = np.nonzero(place == CORNERS)
+    if len(which):
+        _drop_flattest(store, rows[which], of, t[which], s[which])
+        place[which, of] -= 1
     point = [column.astype(np.uint32) for column in (t, s, at)]
     for side in (RISE, FALL):
         for field, column in zip(_POINT, point, strict=True):
@@ -92,12 +88,43 @@ def push_one_by_one(element: np.void, points: Iterable[tuple[int, int, int]]) ->
                     steepest, place = slope, i
             for values, value in ((ts, t), (sums, s), (ats, at)):
                 values[place + 1 :] = (value,)
-                if place + 1 == CORNERS:
-                    del values[1]
+            if place + 1 == CORNERS:
+                flattest = min(range(1, CORNERS), key=lambda i: _bend(ts, sums, i))
+                for values in (ts, sums, ats):
+                    del values[flattest]
     for side, hull in enumerate(hulls):
         for field, values in zip(_POINT, hull, strict=True):
             element[field][side, : len(values)] = values
         element["hull_size"][side] = len(hull[0])
+
+
+def _drop_flattest(
+    store: NDArray[np.void],
+    rows: NDArray[np.int64],
+    side: NDArray[np.int64],
+    t: NDArray[np.int64],
+    s: NDArray[np.int64],
+) -> None:
+    """Make room in full hulls for a point (t, s) that will be their last."""
+    lengths, rises = (
+        np.diff(np.column_stack([store[field][rows, side], end.astype(np.uint32)]), axis=1).astype(np.float64)
+        for field, end in (("hull_t", t), ("hull_s", s))
+    )
+    before, after = lengths[:, :-1], lengths[:, 1:]
+    turn = rises[:, :-1] / before - rises[:, 1:] / after
+    flattest = (turn * turn * (before * after / (before + after))).argmin(axis=1) + 1
+    later = np.arange(CORNERS - 1) >= flattest[:, None]
+    for field in _POINT:
+        values = store[field][rows, side]
+        values[:, :-1] = np.where(later, values[:, 1:], values[:, :-1])
+        store[field][rows, side] = values
+
+
+def _bend(ts: list[int], sums: list[int], i: int) -> float:
+    """How much a change of level at a corner explains, of what lies between its neighbours."""
+    before, after = float((ts[i] - ts[i - 1]) % _WRAP), float((ts[i + 1] - ts[i]) % _WRAP)
+    turn = (sums[i] - sums[i - 1]) % _WRAP / before - (sums[i + 1] - sums[i]) % _WRAP / after
+    return turn * turn * (before * after / (before + after))
 
 
 def corners(element: np.void, side: int) -> Corners:
