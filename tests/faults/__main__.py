@@ -117,21 +117,25 @@ class Suite:
         numbers = range(self._next, self._next + pieces)
         self._next += pieces
         self._published += numbers
-        return [record for number in numbers for record in piece(number)]
+        return [record for number in numbers for record in self._expected.piece(number)]
 
 
 class Expected:
     """The decisions about each piece of traffic, computed once for all worlds in a run that nothing interrupts."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, traces: int | None) -> None:
+        self._folder, self._traces = folder, traces
         self._found: dict[int, list[Any]] = {}
+
+    def piece(self, number: int) -> list[Record]:
+        """The traffic itself."""
+        return piece(number)[: self._traces]
 
     def of(self, pieces: list[int], judge_url: str) -> list[Any]:
         """In the order of `comparable`."""
         new = [number for number in pieces if number not in self._found]
         if new:
-            records = {number: piece(number) for number in new}
+            records = {number: self.piece(number) for number in new}
             made = expected_of([r for number in new for r in records[number]], self._folder, judge_url)
             for number in new:
                 ids = {trace_id.decode() for trace_id, _ in records[number]}
@@ -147,7 +151,7 @@ def main() -> int:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="evalstream-faults-") as made:
         base = options.keep or Path(made)
-        expected = Expected(base / "expected")
+        expected = Expected(base / "expected", options.traces)
         for world_name in [options.world] if options.world else list(WORLDS):
             with ExitStack() as closing:
                 try:
@@ -208,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=list(FAULTS), metavar="NAME", help=", ".join(FAULTS))
     parser.add_argument("--rounds", type=int, help="how often a fault is made; default: as the table says")
     parser.add_argument("--short", action="store_true", help="few rounds of some faults: for CI")
+    parser.add_argument("--traces", type=int, help="so many of the 40 runs in a piece of traffic")
     parser.add_argument("--json", action="store_true", help="print JSON, one document a line")
     parser.add_argument("--keep", type=Path, help="keep logs and warehouses in this folder")
     return parser
