@@ -35,19 +35,18 @@ from streams.causes import with_cause
 from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
-from streams.learning import features_past, last_offset, learning_of
+from streams.learning import features_past, learning_of
 from streams.log_guard import LogGuard
 from streams.notifications import notifications
 from streams.poison import PoisonGuard
 from streams.progress import Progress
+from streams.repeats import SourcePlace, first_fresh, place_of
 from streams.retention import Retention
 from streams.typical_texts import with_typical_texts
 
 log = structlog.get_logger(__name__)
 
 OUTBOX_EVERY_S = 10.0
-
-SourcePlace = tuple[str, int, int]
 
 
 @dataclass(slots=True)
@@ -174,15 +173,12 @@ class Monitor:
             except Exception as error:  # whatever it is, one record must not stop the stream
                 letters.append(self._dead_letters.letter(record, batch.topic, self._guard.epoch(batch), error))
                 continue
-            place = (columns.source_topic, columns.source_partition, columns.source_epoch)
-            counted = claimed.positions.get(place, -1)
-            past = [row for row, offset in enumerate(columns.offset) if offset > counted]
-            repeated = len(columns.offset) - len(past)
-            self._context.metrics.dropped.labels("measurement", "counted_before").inc(repeated)
-            if past:
-                fresh.append((columns, past))
+            counted = claimed.positions.get(place_of(columns), -1)
+            first = first_fresh(columns, claimed.positions)
+            self._context.metrics.dropped.labels("measurement", "counted_before").inc(first)
+            if first < len(columns.offset):
+                fresh.append((columns, list(range(first, len(columns.offset)))))
             features += features_past(columns, counted)
-            claimed.positions[place] = max(counted, last_offset(columns))
         await self._dead_letters.bury(batch, letters)
         return of_columns(await self._not_deleted(batch, fresh)), features
 

@@ -7,6 +7,7 @@ so what lies at or below the position is a repetition.
 from __future__ import annotations
 
 from schemas.measurement import MeasurementBatch
+from streams.learning import last_offset
 
 SourcePlace = tuple[str, int, int]
 """(source topic, source partition, source epoch)"""
@@ -21,7 +22,5 @@ def first_fresh(batch: MeasurementBatch, positions: dict[SourcePlace, int]) -> i
     """The index of the first measurement that was not counted yet (the length when all were); moves the position on."""
     place = place_of(batch)
     counted = positions.get(place, -1)
-    first = next((i for i, offset in enumerate(batch.offset) if offset > counted), len(batch.offset))
-    if first < len(batch.offset):
-        positions[place] = batch.offset[-1]
-    return first
+    positions[place] = max(counted, last_offset(batch))
+    return next((i for i, offset in enumerate(batch.offset) if offset > counted), len(batch.offset))

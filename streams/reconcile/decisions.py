@@ -152,15 +152,18 @@ class Decisions:
         sessions = ground.scratch.met(WAITING_SESSION, (key.target_id.removeprefix("session:") for key, *_ in rows))
         for key, kind, topic, partition, offset in rows:
             stored_at = changed.get(key.trace_id)
-            changing = stored_at is None or stored_at >= ground.started
             _, since = self._current.get(key.evaluator, ("", None))
-            if key_text(key) in told:
-                continue
+            if key_text(key) in told or stored_at is None:
+                continue  # told of already; or its trace is gone, and its spans were told of
             if key in known[key.trace_id].keys:
                 report.add("decisions", "stored")
-            elif key.trace_id in waiting or key.target_id.removeprefix("session:") in sessions or changing:
+            elif (
+                key.trace_id in waiting
+                or key.target_id.removeprefix("session:") in sessions
+                or stored_at >= ground.started
+            ):
                 report.add("decisions", "in_flight")
-            elif since is not None and stored_at is not None and stored_at < since:
+            elif since is not None and stored_at < since:
                 report.add("decisions", "before_version")
             else:
                 ground.remember(LOST, [pair_text(key.trace_id, key.evaluator)])

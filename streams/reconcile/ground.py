@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from evaluators.run import Suite
 from schemas.ids import Hasher
 from schemas.settings import Settings, Topics
-from sinks.warehouse import MonitorAccount, Position, Warehouse
+from sinks.warehouse import MonitorAccount, Position, Subject, Warehouse
 from streams.log_range import LogRange, Place
 from streams.reconcile.report import Check, Missing, Report
 from streams.reconcile.scratch import Scratch
@@ -66,6 +66,15 @@ class Ground:
     def is_asked_about(self, record: Any) -> bool:
         """Whether the record itself lies in the range; what came of it may lie behind it."""
         return self.log.end is None or record.timestamp < self.log.end.timestamp() * 1000
+
+    def deleted(self, trace_ids: Iterable[str]) -> set[str]:
+        """Those of the traces that a person had deleted."""
+        return {subject.id for subject in self.warehouse.tombstoned({Subject("trace", key) for key in trace_ids})}
+
+    def is_beyond_retention(self, written: datetime) -> bool:
+        """Whether the warehouse may have dropped what was written then."""
+        days = self.settings.warehouse.retention_days
+        return days is not None and written < self.started - timedelta(days=days)
 
     def account_unread(self, check: Check, topic: str, records: Sequence[Any]) -> None:
         """Records that nobody could decode: each is a dead letter, or not yet read, or lost."""

@@ -12,7 +12,7 @@ ROWS_AT_ONCE = 2_000
 _SCHEMA = """
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
-    CREATE TABLE span (trace_id, span_id, digest, topic, "partition", "offset", ended,
+    CREATE TABLE span (trace_id, span_id, digest, topic, "partition", "offset", ended, written,
         PRIMARY KEY (trace_id, span_id, digest, topic)) WITHOUT ROWID;
     CREATE TABLE decision (trace_id, evaluator, version, target_id, target_digest, kind, topic, "partition", "offset",
         PRIMARY KEY (trace_id, evaluator, version, target_id, target_digest)) WITHOUT ROWID;

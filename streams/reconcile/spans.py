@@ -12,6 +12,7 @@ from schemas.otlp import decode
 from schemas.settings import Topics
 from schemas.trace import Span, Trace
 from sinks.warehouse.types import sqlite_time
+from streams.clock import record_time
 from streams.reconcile.ground import Ground
 from streams.reconcile.report import Missing
 
@@ -64,9 +65,7 @@ class Spans:
 
     def finish(self) -> None:
         """Those that were not found are looked for again, in all the places where they may be."""
-        query = (
-            'SELECT trace_id, span_id, digest, topic, "partition", "offset", ended FROM span ORDER BY topic, trace_id'
-        )
+        query = 'SELECT trace_id, span_id, digest, topic, "partition", "offset", ended, written FROM span ORDER BY topic, trace_id'
         for rows in self._ground.scratch.rows(query):
             for topic in dict.fromkeys(row[3] for row in rows):
                 self._settle(topic, [row for row in rows if row[3] == topic])
@@ -81,8 +80,8 @@ class Spans:
                 self._ground.report.add("spans", account)
             else:
                 place = topic, record.partition, record.offset
-                later.append((trace_id, span.span_id, span.digest, *place, sqlite_time(span.end)))
-        self._ground.scratch.many("INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?)", later)
+                later.append((trace_id, span.span_id, span.digest, *place, sqlite_time(span.end), _written(record)))
+        self._ground.scratch.many("INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)", later)
 
     def _settle(self, topic: str, rows: Sequence[tuple[Any, ...]]) -> None:
         ground, report = self._ground, self._ground.report
@@ -90,12 +89,17 @@ class Spans:
         buried = ground.warehouse.letters_at(topic, [row[5] for row in rows])
         cut = ground.warehouse.letters_with_keys(topic, [row[0] for row in rows])
         waiting = ground.scratch.met(WAITING, (_key(row[0], row[1]) for row in rows))
-        for trace_id, span_id, digest, _, partition, offset, ended in rows:
+        gone = ground.deleted(row[0] for row in rows)
+        for trace_id, span_id, digest, _, partition, offset, ended, written in rows:
             account = _account(versions, trace_id, span_id, digest, datetime.fromisoformat(ended))
             if account is not None:
                 report.add("spans", account)
             elif (partition, offset) in buried or trace_id in cut:
                 report.add("spans", "dead_letter")
+            elif trace_id in gone:
+                report.add("spans", "deleted")
+            elif ground.is_beyond_retention(datetime.fromisoformat(written)):
+                report.add("spans", "beyond_retention")
             elif offset >= ground.done(topic, partition) or _key(trace_id, span_id) in waiting:
                 report.add("spans", "in_flight")
             elif not ground.scratch.met(TOLD, [_key(trace_id, span_id, digest)]):
@@ -111,6 +115,10 @@ def _account(versions: Versions, trace_id: str, span_id: str, digest: str, end: 
     if any(digest == other for _, other in held):
         return "stored"
     return "replaced" if any((e, other) > (end, digest) for e, other in held) else None
+
+
+def _written(record: Any) -> str:
+    return sqlite_time(record_time(record))
 
 
 def _key(*parts: str) -> str:

@@ -11,8 +11,9 @@ from schemas.judge_request import JudgeRequest
 from schemas.score import DecisionKey
 from schemas.settings import Topics
 from sinks.warehouse import WaitingRequest
+from streams.clock import record_time
 from streams.reconcile.ground import Ground
-from streams.reconcile.report import Missing
+from streams.reconcile.report import Account, Missing
 
 TOLD = "told"
 """Decisions that a check of ours has told of; nobody else needs to."""
@@ -61,9 +62,17 @@ class Verdicts:
     def _account(self, missing: Sequence[tuple[Any, list[DecisionKey]]]) -> None:
         ground = self._ground
         buried = ground.warehouse.letters_at(Topics.JUDGE_REQUESTS, [record.offset for record, _ in missing])
+        gone = ground.deleted(keys[0].trace_id for _, keys in missing)
         for record, keys in missing:
+            account: Account | None = None
             if (record.partition, record.offset) in buried:
-                ground.report.add("verdicts", "dead_letter", len(keys))
+                account = "dead_letter"
+            elif keys[0].trace_id in gone:
+                account = "deleted"
+            elif ground.is_beyond_retention(record_time(record)):
+                account = "beyond_retention"
+            if account is not None:
+                ground.report.add("verdicts", account, len(keys))
                 ground.remember(TOLD, map(key_text, keys))
                 continue
             for key in keys:
