@@ -1,4 +1,4 @@
-"""The views that others rely on: `v_spans` and `v_scores_current`. They hold no data and are made anew on a change."""
+"""The views that others rely on: `v_spans`, `v_scores_current` and `v_coverage`. They hold no data and are made anew on a change."""
 
 from __future__ import annotations
 
@@ -108,9 +108,19 @@ _POSTGRES_MESSAGES = """coalesce((
 ), '[]'::jsonb) AS {field}"""
 
 
+_COVERAGE = """
+SELECT s.project, s.environment, s.evaluator, p.tool_name, s.model, s.prompt_name, s.prompt_version, s.status,
+  coalesce(s.skip_reason, s.error_type) AS reason, count(*) AS decisions
+FROM v_scores_current s
+LEFT JOIN spans p ON p.trace_id = s.trace_id AND p.span_id = s.span_id AND p.shown
+WHERE s.kind <> 'human'
+GROUP BY s.project, s.environment, s.evaluator, p.tool_name, s.model, s.prompt_name, s.prompt_version, s.status,
+  coalesce(s.skip_reason, s.error_type)"""
+
+
 def view_sql(dialect: Dialect) -> Mapping[str, str]:
     """The SELECT of each view."""
-    return {"v_spans": _spans(dialect), "v_scores_current": _scores(dialect)}
+    return {"v_spans": _spans(dialect), "v_scores_current": _scores(dialect), "v_coverage": _COVERAGE}
 
 
 def create_views(connection: Connection, dialect: Dialect) -> None:
@@ -119,7 +129,7 @@ def create_views(connection: Connection, dialect: Dialect) -> None:
 
 
 def drop_views(connection: Connection) -> None:
-    for name in ("v_spans", "v_scores_current"):
+    for name in ("v_coverage", "v_spans", "v_scores_current"):
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
 
 

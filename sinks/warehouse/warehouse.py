@@ -10,6 +10,7 @@ from .accounts import Accounts
 from .attempts import Starts
 from .compare import Comparisons
 from .components import Components
+from .coverage import Coverages
 from .database import Database
 from .decisions import Decisions
 from .erasure import Erasure
@@ -53,6 +54,7 @@ class Warehouse(
     Erasure,
     Pruning,
     Reads,
+    Coverages,
     Explained,
     Accounts,
     Queries,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,15 @@ from streams.cli import console, options
 
 if TYPE_CHECKING:
     from sinks.warehouse import Warehouse
+
+
+class By(StrEnum):
+    """What coverage may be split by."""
+
+    TOOL = "tool_name"
+    MODEL = "model"
+    PROMPT = "prompt_name"
+    PROMPT_VERSION = "prompt_version"
 
 
 class Status(StrEnum):
@@ -25,6 +35,11 @@ def scores(
     summary: Annotated[
         bool, typer.Option("--summary", help="The figures of each evaluator.", show_default=False)
     ] = False,
+    coverage: Annotated[
+        bool,
+        typer.Option("--coverage", help="Scored, skipped by reason and failed, by evaluator.", show_default=False),
+    ] = False,
+    by: Annotated[By | None, typer.Option(help="With --coverage: also by this.", show_default=False)] = None,
     trace: Annotated[str | None, typer.Option(metavar="TRACE_ID", help="Of this trace.", show_default=False)] = None,
     evaluator: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of this evaluator.", show_default=False)
@@ -49,6 +64,9 @@ def scores(
     with reading(config, data) as warehouse:
         if summary:
             _summary(warehouse, begin, as_json)
+            return
+        if coverage or by is not None:
+            _coverage(warehouse, evaluator, by, as_json)
             return
         found = warehouse.scores(
             evaluator=evaluator,
@@ -110,3 +128,36 @@ def _summary(warehouse: Warehouse, since: object, as_json: bool) -> None:
         ],
         right=columns[1:],
     )
+
+
+def _coverage(warehouse: Warehouse, evaluator: str | None, by: By | None, as_json: bool) -> None:
+    found = warehouse.coverage(evaluator=evaluator, by=by.value if by is not None else None)
+    if as_json:
+        for line in found:
+            console.emit_json(line.as_json())
+        return
+    split = [by.value] if by is not None else []
+    columns = ["evaluator", "project", "environment", *split, "decisions", "scored", "coverage", "skipped", "failed"]
+    console.show_table(
+        "Coverage: what became of the current decisions",
+        columns,
+        [
+            [
+                line.evaluator,
+                line.project,
+                line.environment,
+                *([line.segment] if split else []),
+                line.decisions,
+                line.scored,
+                line.coverage,
+                _reasons(line.skipped),
+                _reasons(line.failed),
+            ]
+            for line in found
+        ],
+        right=["decisions", "scored", "coverage"],
+    )
+
+
+def _reasons(counts: Counter[str]) -> str:
+    return ", ".join(f"{reason} {number}" for reason, number in counts.most_common())
