@@ -16,7 +16,7 @@ from ..base import NoOptions
 from ..profiles.definitions import MAX_TOOLS, DefinitionLearner
 from ..profiles.evaluator import PUT_OFF, Learner, LearningEvaluator, Observed
 from ..profiles.segments import bounded, segments_of
-from ..profiles.templates import Template, TemplateLearner, best
+from ..profiles.templates import Template, TemplateLearner, best, prompt_of
 from ..protocol import Answer, Target, Verdict
 from ..text import as_text
 from .output_schema_drift import subject_of
@@ -178,14 +178,14 @@ class _Templates:
 
 
 def _compare_prompt(segments: list[str], known: _Templates) -> list[tuple[str, str, str]] | None:
-    prompt = dict.fromkeys(segments)
+    prompt = prompt_of(segments)
     settled = known.learned.count >= MIN_SETTLED
     like = best(known.learned.templates, prompt)
     if like is None:
         if known.varies():
             return []
         return [("new_prompt", f"it begins with {segments[0]!r}", segments[0])] if settled else None
-    missing, added = like.missing(prompt), [text for text in segments if text not in like.segments]
+    missing, added = like.missing(prompt), [text for digest, text in prompt.items() if digest not in like.segments]
     if not missing and (not added or _brings_new(like)):
         return []
     if not settled:

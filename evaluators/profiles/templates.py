@@ -1,7 +1,8 @@
 """The prompts of one subject as templates: what stands in each of them, and what varies.
 
 A template is a set of segments with how often each was there. One that was there in (nearly) all prompts since it first
-came is constant. A prompt belongs to a template when it has all of its constants; one that lacks some, and is like it
+came is constant. Only of constant segments the text is kept: what varies may be about a person, and is known by its digest
+alone. A prompt belongs to a template when it has all of its constants; one that lacks some, and is like it
 otherwise, is an edit of it and begins a template of its own, which takes over what is known of the old one.
 """
 
@@ -13,58 +14,73 @@ from typing import Any
 
 import orjson
 
+from schemas.ids import plain_digest
+
 from .segments import MAX_SEGMENTS
 
 MAX_TEMPLATES = 6
 MAX_SEGMENTS_KNOWN = 2 * MAX_SEGMENTS
+DIGEST_CHARS = 12
 MIN_AGE = 3
 MIN_SHARE = 0.9
 MIN_LIKENESS = 0.5
 WINDOW = 1_000
 
 
+Prompt = Mapping[str, str]
+"""The segments of a prompt in order: digest → text."""
+
+
+def prompt_of(segments: Iterable[str]) -> Prompt:
+    return {plain_digest(text)[:DIGEST_CHARS]: text for text in segments}
+
+
 @dataclass(slots=True)
 class Template:
-    """`segments`: text → [times seen, number of the prompt it first came with]; `novel`: prompts that brought a new one."""
+    """`segments`: digest → [times seen, number of the prompt it first came with]; `texts` of those that are constant;
+    `novel`: prompts that brought a new segment."""
 
     count: int = 0
     novel: int = 0
     segments: dict[str, list[int]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
-    def constants(self) -> list[str]:
-        """What every prompt of the template has."""
-        return [
-            text
-            for text, (seen, since) in self.segments.items()
-            if (age := self.count - since + 1) >= MIN_AGE and seen >= MIN_SHARE * age
-        ]
+    def missing(self, prompt: Prompt) -> list[str]:
+        """The constants that a prompt lacks, as text."""
+        return [text for digest, text in self.texts.items() if digest not in prompt]
 
-    def missing(self, prompt: Mapping[str, Any]) -> list[str]:
-        return [text for text in self.constants() if text not in prompt]
-
-    def likeness(self, prompt: Mapping[str, Any]) -> float:
+    def likeness(self, prompt: Prompt) -> float:
         """The share of the prompt that is known, or of the constants that are in it, whichever is larger."""
-        known = sum(text in self.segments for text in prompt) / max(1, len(prompt))
-        constants = self.constants()
-        kept = sum(text in prompt for text in constants) / len(constants) if constants else 0.0
+        known = sum(digest in self.segments for digest in prompt) / max(1, len(prompt))
+        kept = sum(digest in prompt for digest in self.texts) / len(self.texts) if self.texts else 0.0
         return max(known, kept)
 
-    def take_up(self, prompt: Mapping[str, Any]) -> None:
+    def take_up(self, prompt: Prompt) -> None:
         self.count += 1
-        self.novel += self.count > 1 and any(text not in self.segments for text in prompt)
-        for text in prompt:
-            self.segments.setdefault(text, [0, self.count])[0] += 1
+        self.novel += self.count > 1 and any(digest not in self.segments for digest in prompt)
+        for digest in prompt:
+            self.segments.setdefault(digest, [0, self.count])[0] += 1
         while len(self.segments) > MAX_SEGMENTS_KNOWN:
-            del self.segments[min(self.segments, key=lambda text: self.segments[text][0])]
+            del self.segments[min(self.segments, key=lambda digest: self.segments[digest][0])]
+        known = {**self.texts, **prompt}
+        self.texts = {digest: known[digest] for digest in self._constants() if digest in known}
 
-    def edited(self, prompt: Mapping[str, Any]) -> Template:
+    def edited(self, prompt: Prompt) -> Template:
         """The template that an edit begins."""
-        kept = {text: list(counts) for text, counts in self.segments.items() if text in prompt}
-        made = Template(self.count, self.novel, kept)
-        made.count += 1
-        for text in prompt:
-            made.segments.setdefault(text, [0, made.count])[0] += 1
+        kept = {digest: list(counts) for digest, counts in self.segments.items() if digest in prompt}
+        made = Template(self.count + 1, self.novel, kept)
+        for digest in prompt:
+            made.segments.setdefault(digest, [0, made.count])[0] += 1
+        made.texts = {digest: prompt[digest] for digest in made._constants() if digest in prompt}
         return made
+
+    def _constants(self) -> list[str]:
+        """What every prompt of the template has."""
+        return [
+            digest
+            for digest, (seen, since) in self.segments.items()
+            if (age := self.count - since + 1) >= MIN_AGE and seen >= MIN_SHARE * age
+        ]
 
 
 class TemplateLearner:
@@ -75,11 +91,12 @@ class TemplateLearner:
         if state is not None:
             self.count, self.strangers, found = state
             self.templates = [
-                Template(n, novel, {text: list(counts) for text, counts in segments}) for n, novel, segments in found
+                Template(n, novel, {digest: list(counts) for digest, counts in segments}, dict(texts))
+                for n, novel, segments, texts in found
             ]
 
     def learn(self, body: str) -> bool:
-        prompt = dict.fromkeys(_texts(body))
+        prompt = prompt_of(_texts(body))
         self.count += 1
         like = best(self.templates, prompt)
         if like is not None and not like.missing(prompt):
@@ -106,11 +123,12 @@ class TemplateLearner:
 
     def _written(self) -> list[Any]:
         return [
-            [t.count, t.novel, [[text, list(counts)] for text, counts in t.segments.items()]] for t in self.templates
+            [t.count, t.novel, [[digest, list(counts)] for digest, counts in t.segments.items()], dict(t.texts)]
+            for t in self.templates
         ]
 
 
-def best(templates: Iterable[Template], prompt: Mapping[str, Any]) -> Template | None:
+def best(templates: Iterable[Template], prompt: Prompt) -> Template | None:
     """The template that a prompt is like: the one whose constants it has, and which knows most of it."""
     found = [(not t.missing(prompt), t.likeness(prompt), t) for t in templates]
     like = [item for item in found if item[1] >= MIN_LIKENESS]

@@ -118,3 +118,12 @@ def test_a_fast_tool_may_be_several_times_slower() -> None:
     for number in range(50):
         found.attend(lasting(number, 0.01))
     assert found.decide(lasting(99, 0.5))[0].passed
+
+
+def test_what_varies_is_not_kept_as_text() -> None:
+    found = School(suite_of("[{type: prompt_template_drift}]"))
+    for number in range(12):
+        found.attend(prompted(number, f"{PROMPT}\nThe customer is called Ann Example{number}."))
+    kept = b"".join(row.state for row in found.learning.dirty())
+    assert b"Never give a refund" in kept and b"Ann Example" not in kept
+    assert "Ann Example" not in str([profile.body for profile in found.known.values()])
