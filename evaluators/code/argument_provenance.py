@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 from pydantic import Field
 
-from schemas.score import Evidence, TargetKind
+from schemas.score import Evidence
 from schemas.settings import Section
-from schemas.trace import Span, SpanKind, Trace
+from schemas.trace import Span, Trace
 
-from ..base import CodeEvaluator
+from ..call_evaluator import CallEvaluator
 from ..depth import TooDeep
-from ..protocol import Answer, Context, Failure, Skip, Target, Verdict
+from ..protocol import Answer, Failure, Skip, Target, Verdict
 from ..provenance import Identifier, Known, identifiers, known_before
 from ..tool_calls import Asked, CallIndex, given_tools
 
@@ -29,7 +29,7 @@ class ArgumentProvenanceOptions(Section):
     )
 
 
-class ArgumentProvenance(CodeEvaluator[ArgumentProvenanceOptions]):
+class ArgumentProvenance(CallEvaluator[ArgumentProvenanceOptions]):
     """Fails where a tool call names something by an identifier that the model cannot have read: an invented id.
 
     Looked at are identifiers among the arguments, by key (`user_id`, `order_number`) or by shape (`BD446U`, a UUID, an
@@ -41,29 +41,17 @@ class ArgumentProvenance(CodeEvaluator[ArgumentProvenanceOptions]):
     """
 
     Options = ArgumentProvenanceOptions
-    default_context: ClassVar[Context] = "trace"
-    targets: ClassVar[frozenset[TargetKind]] = frozenset(("span",))
 
-    @classmethod
-    def default_span_kinds(cls, options: ArgumentProvenanceOptions) -> frozenset[SpanKind]:
-        return frozenset(("llm", "tool"))
+    def judge_tool(self, target: Target, index: CallIndex, span: Span) -> Iterable[Answer]:
+        asked = index.asked(span)
+        if asked is None and target.once("provenance:calls", _shows_calls):
+            return ()  # called by the program, not by a model
+        written = span.arguments if asked is None else asked.call.arguments
+        name = span.tool_name or (asked.call.name if asked is not None else "")
+        return self._judge(target, span, asked, name, written, "arguments")
 
-    def evaluate(self, target: Target) -> Iterable[Answer]:
-        index, span = CallIndex.of(target), target.span
-        if span is None:
-            return ()
-        if span.kind == "tool":
-            asked = index.asked(span)
-            if asked is None and target.once("provenance:calls", _shows_calls):
-                return ()  # called by the program, not by a model
-            written = span.arguments if asked is None else asked.call.arguments
-            name = span.tool_name or (asked.call.name if asked is not None else "")
-            return self._judge(target, span, asked, name, written, "arguments")
-        found: list[Answer] = []
-        for asked in index.not_carried_out(span) if span.kind == "llm" else ():
-            path = f"{asked.path}.arguments"
-            found += self._judge(target, span, asked, asked.call.name, asked.call.arguments, path)
-        return (next((a for a in found if not (isinstance(a, Verdict) and a.passed)), found[0]),) if found else ()
+    def judge_asked(self, target: Target, span: Span, asked: Asked) -> Iterable[Answer]:
+        return self._judge(target, span, asked, asked.call.name, asked.call.arguments, f"{asked.path}.arguments")
 
     def _judge(
         self, target: Target, span: Span, asked: Asked | None, name: str, arguments: Any, path: str

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
-from schemas.score import Evidence, TargetKind
-from schemas.trace import Span, SpanKind
+from schemas.score import Evidence
+from schemas.trace import Span
 
-from ..base import CodeEvaluator, NoOptions
+from ..base import NoOptions
+from ..call_evaluator import CallEvaluator
 from ..depth import TooDeep
 from ..json_schema import UnusableSchema, first_problem, validator_of
-from ..protocol import Answer, Context, Failure, Skip, Target, Verdict
-from ..tool_calls import CallIndex, given_tools
+from ..protocol import Answer, Failure, Skip, Target, Verdict
+from ..tool_calls import Asked, CallIndex, given_tools
 
 
-class ToolCallSchemaValid(CodeEvaluator[NoOptions]):
+class ToolCallSchemaValid(CallEvaluator[NoOptions]):
     """Fails where the arguments of a tool call break the parameters of the tool's definition.
 
     Catches missing, misspelt (where the definition forbids others) and wrongly typed arguments, and arguments that are
@@ -27,32 +28,12 @@ class ToolCallSchemaValid(CodeEvaluator[NoOptions]):
     is not asked.
     """
 
-    default_context: ClassVar[Context] = "trace"
-    targets: ClassVar[frozenset[TargetKind]] = frozenset(("span",))
+    def judge_tool(self, target: Target, index: CallIndex, span: Span) -> Iterable[Answer]:
+        return _judge_tool(index, span)
 
-    @classmethod
-    def default_span_kinds(cls, options: NoOptions) -> frozenset[SpanKind]:
-        return frozenset(("llm", "tool"))
-
-    def evaluate(self, target: Target) -> Iterable[Answer]:
-        index, span = CallIndex.of(target), target.span
-        if span is None:
-            return ()
-        if span.kind == "tool":
-            return _judge_tool(index, span)
-        if span.kind != "llm":
-            return ()
-        tools = given_tools(target.trace, span)
-        judged = [
-            answer
-            for asked in index.not_carried_out(span)
-            if (
-                answer := _judge(
-                    asked.call.arguments, tools.get(asked.call.name), span.span_id, f"{asked.path}.arguments"
-                )
-            )
-        ]
-        return _worst(judged)
+    def judge_asked(self, target: Target, span: Span, asked: Asked) -> Iterable[Answer]:
+        definition = given_tools(target.trace, span).get(asked.call.name)
+        return _some(_judge(asked.call.arguments, definition, span.span_id, f"{asked.path}.arguments"))
 
 
 def _judge_tool(index: CallIndex, span: Span) -> Iterable[Answer]:
@@ -109,10 +90,3 @@ def _judge(arguments: Any, definition: Mapping[str, Any] | None, span_id: str, p
 def _invalid(label: str, explanation: str, span_id: str, path: str) -> Verdict:
     evidence = (Evidence(span_id=span_id, path=path),)
     return Verdict(value=0.0, label=label, passed=False, explanation=explanation, evidence=evidence)
-
-
-def _worst(judged: list[Answer]) -> Iterable[Answer]:
-    """One answer for a model call with several tool calls: the first that is not a pass."""
-    if not judged:
-        return ()
-    return (next((a for a in judged if not (isinstance(a, Verdict) and a.passed)), judged[0]),)

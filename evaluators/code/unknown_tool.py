@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, ClassVar
+from typing import Any
 
-from schemas.score import Evidence, TargetKind
-from schemas.trace import Span, SpanKind
+from schemas.score import Evidence
+from schemas.trace import Span
 
-from ..base import CodeEvaluator, NoOptions
-from ..protocol import Answer, Context, Target, Verdict
-from ..tool_calls import CallIndex, given_tools
+from ..base import NoOptions
+from ..call_evaluator import CallEvaluator
+from ..protocol import Answer, Target, Verdict
+from ..tool_calls import Asked, CallIndex, given_tools
 
 
-class UnknownTool(CodeEvaluator[NoOptions]):
+class UnknownTool(CallEvaluator[NoOptions]):
     """Fails where a model calls a tool that it was not given: an invented action.
 
     One decision a call: on the tool span that carries it out, else on the model call that asked for it (many frameworks
@@ -22,39 +23,25 @@ class UnknownTool(CodeEvaluator[NoOptions]):
     there is no target. A tool that the program calls by itself is no target either.
     """
 
-    default_context: ClassVar[Context] = "trace"
-    targets: ClassVar[frozenset[TargetKind]] = frozenset(("span",))
-
-    @classmethod
-    def default_span_kinds(cls, options: NoOptions) -> frozenset[SpanKind]:
-        return frozenset(("llm", "tool"))
-
-    def evaluate(self, target: Target) -> Iterable[Answer]:
-        index, span = CallIndex.of(target), target.span
-        if span is None:
+    def judge_tool(self, target: Target, index: CallIndex, span: Span) -> Iterable[Answer]:
+        tools, asked = index.definitions(span), index.asked(span)
+        # What the model wrote counts: frameworks give tool spans names of their own, with a prefix for instance.
+        names = {name for name in (asked.call.name if asked is not None else None, span.tool_name) if name}
+        if not tools or not names:
             return ()
-        if span.kind == "tool":
-            return _judge_tool(index, span)
-        tools = given_tools(target.trace, span) if span.kind == "llm" else {}
+        if names & tools.keys():
+            return (_KNOWN,)
+        return (_unknown(span.tool_name or min(names), tools, span, "tool_name"),)
+
+    def judge_asked(self, target: Target, span: Span, asked: Asked) -> Iterable[Answer]:
+        tools = given_tools(target.trace, span)
         if not tools:
             return ()
-        calls = index.not_carried_out(span)
-        for asked in calls:
-            if asked.call.name not in tools:
-                return (_unknown(asked.call.name, tools, span, f"{asked.path}.name"),)
-        return (Verdict(value=1.0, label="known", passed=True),) if calls else ()
+        name = asked.call.name
+        return (_KNOWN if name in tools else _unknown(name, tools, span, f"{asked.path}.name"),)
 
 
-def _judge_tool(index: CallIndex, span: Span) -> Iterable[Answer]:
-    tools = index.definitions(span)
-    asked = index.asked(span)
-    # What the model wrote counts: frameworks give tool spans names of their own, with a prefix for instance.
-    names = {name for name in (asked.call.name if asked is not None else None, span.tool_name) if name}
-    if not tools or not names:
-        return ()
-    if names & tools.keys():
-        return (Verdict(value=1.0, label="known", passed=True),)
-    return (_unknown(span.tool_name or min(names), tools, span, "tool_name"),)
+_KNOWN = Verdict(value=1.0, label="known", passed=True)
 
 
 def _unknown(name: str, tools: Mapping[str, Any], span: Span, path: str) -> Verdict:

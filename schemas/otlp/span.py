@@ -104,6 +104,7 @@ def _conversation(draft: Draft) -> dict[str, Any]:
 
 def _usage(draft: Draft) -> Usage | None:
     counts = {name: _count(draft.fields.get(name)) for name in _TOKENS}
+    _give_back(draft, tuple(name for name in _TOKENS if counts[name] is None))
     if all(count is None for count in counts.values()):
         return None
     total = draft.attributes.get("gen_ai.usage.total_tokens")
@@ -113,7 +114,7 @@ def _usage(draft: Draft) -> Usage | None:
 
 
 def _give_back(draft: Draft, names: tuple[str, ...]) -> None:
-    """Tokens of a span that is no model call stay what they were: attributes."""
+    """Tokens of a span that is no model call, and what is no count, stay what they were: attributes."""
     for name in names:
         if name in draft.names and draft.fields.get(name) is not None:
             draft.attributes[draft.names[name]] = draft.fields[name]

@@ -332,3 +332,10 @@ def test_ambiguous_tool_spans_are_not_joined() -> None:
     assert read(call, tool).spans[1].tool_call_id == "c"
     assert [span.tool_call_id for span in read(call, tool, tool).spans[1:]] == [None, None]
     assert read(call, {**tool, "tool.name": "g"}).spans[1].tool_call_id is None
+
+
+def test_what_is_no_count_of_tokens_stays_an_attribute() -> None:
+    span = read({**CHAT, "gen_ai.usage.input_tokens": -5, "gen_ai.usage.output_tokens": 6}).spans[0]
+    assert span.usage is not None and (span.usage.input_tokens, span.usage.output_tokens) == (None, 6)
+    assert span.attributes["gen_ai.usage.input_tokens"] == -5
+    assert "gen_ai.usage.output_tokens" not in span.attributes
