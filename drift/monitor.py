@@ -79,7 +79,7 @@ class Monitor:
         limit = math.ceil(settings.max_segments / partition_count)
         other = OTHER if partition_count == 1 else f"{OTHER}@{partition}"
         self._known = KnownSegments(limit, 2 * limit + len(self._rules), other)
-        self._traffic = Traffic(settings.false_alarms_per_day / partition_count, len(self._banks))
+        self._traffic = shared_rate(settings, partition_count)
         self._epochs = EpochBook()
         self._watches: dict[int, list[Watch]] = {}
         self._watched = np.zeros(16, dtype=np.bool_)
@@ -243,3 +243,8 @@ class Monitor:
             since = now if self._behind_since is None else min(self._behind_since, now)
             self._behind_since, self._stale = since, self._stale or now - since >= self._settings.stale_after_s
         self._changed |= before != (self._behind_since, self._stale)
+
+
+def shared_rate(settings: MonitorSettings, partition_count: int) -> Traffic:
+    """The traffic of one partition, with its share of the false alarms that are allowed."""
+    return Traffic(settings.false_alarms_per_day / partition_count, len(settings.detectors))

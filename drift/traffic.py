@@ -56,6 +56,10 @@ class Traffic:
                 self._add(hours[start:end][scored[start:end]])
         return patience
 
+    def now(self) -> float:
+        """c for the next observation, if it is of the same hour."""
+        return LEAST_ON_THE_FIRST_DAY if self._newest is None else self._current()
+
     def encode(self) -> list[Any]:
         return [self._first, self._newest, sorted(self._hours.items())]
 

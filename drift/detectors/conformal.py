@@ -90,7 +90,7 @@ class ConformalBank:
         self.followed: dict[int, Followed] = {}
         self.blocks = Blocks(options.block) if options.block > 1 else None
         self._dirty = np.zeros(16, dtype=np.bool_)
-        self._patience = math.inf
+        self._patience = math.inf if options.patience is None else options.patience / options.block
 
     def update(self, observations: Observations) -> list[Detection]:
         values = np.where(np.abs(observations.value) <= LARGEST_VALUE, observations.value, np.nan)

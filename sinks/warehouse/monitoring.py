@@ -60,6 +60,15 @@ class Monitoring(Part):
             rows = [orjson.loads(bytes(state)) for (state,) in connection.execute(query)]
         return [(Segment.model_validate(row["segment"]), row["counts"]) for row in rows]
 
+    def monitor_states(self) -> dict[int, list[StateRow]]:
+        """All stored state of detectors, rules and segments, by partition of `measurements`."""
+        query = select(monitor_state).order_by(monitor_state.c.partition, monitor_state.c.kind, monitor_state.c.key)
+        found: dict[int, list[StateRow]] = {}
+        with self.database.read() as connection:
+            for row in connection.execute(query).mappings():
+                found.setdefault(row["partition"], []).append(StateRow(row["kind"], row["key"], bytes(row["state"])))
+        return found
+
     def commit_monitor(
         self,
         partition: int,

@@ -9,11 +9,13 @@ import typer
 from streams.cli import options
 from streams.cli.drift_backtest import backtest
 from streams.cli.drift_plot import plot
+from streams.cli.drift_segments import segments
 from streams.cli.drift_table import show_events
 
 drift = typer.Typer(name="drift", invoke_without_command=True)
 drift.command("backtest")(backtest)
 drift.command("plot")(plot)
+drift.command("segments")(segments)
 
 
 @drift.callback()

@@ -34,6 +34,8 @@ RULES = (
 CASES: dict[str, tuple[Sequence[AlertRule], Sequence[DetectorSettings]]] = {
     "no detector": ((), ()),
     "no detector, 2 rules on the evaluator alone": (RULES, ()),
+    "conformal": ((), (DetectorSettings(type="conformal"),)),
+    "conformal, 2 rules on the evaluator alone": (RULES, (DetectorSettings(type="conformal"),)),
     "adwin": ((), (DetectorSettings(type="adwin"),)),
 }
 

@@ -11,9 +11,12 @@ from pathlib import Path
 import orjson
 import pytest
 
+from drift.monitor import Monitor
+from drift.observations import of_measurements
 from schemas.measurement import Positioned, in_columns
+from schemas.settings import load_settings
 from sinks.warehouse import TraceDecisions
-from tests.drift.streams import inside, verdicts
+from tests.drift.streams import at, inside, verdicts
 from tests.sinks.making import score
 from tests.streams.cli.conftest import Run
 from tests.warehouses import open_warehouse
@@ -155,3 +158,39 @@ def test_a_warehouse_that_nothing_was_measured_in(evalstream: Run, tmp_path: Pat
     drawn = evalstream("drift", "plot", "polite", "-o", "p.png", **environ)
     assert drawn.code == 0, drawn.err
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_segments_that_move_together_are_told_before_any_alone(evalstream: Run, tmp_path: Path) -> None:
+    """Of 30 tools 12 become a little worse: no alarm yet, but together they stand out."""
+    config = tmp_path / "evalstream.yaml"
+    config.write_text("monitor: {detectors: [{type: conformal, options: {patience: 20000}}]}\n")
+    settings, _ = load_settings(config, {})
+    url = f"sqlite:///{tmp_path / 'w.db'}"
+    warehouse = open_warehouse(url)
+    warehouse.migrate()
+    monitor = Monitor(settings.monitor, (), partition=0, partition_count=1)
+    epoch = warehouse.claim_partition(0).epoch
+    fallen = [f"tool{i:02d}" for i in range(12)]
+    streams = [
+        verdicts([(600, 0.95), (35, 0.7 if f"tool{i:02d}" in fallen else 0.95)], i, inside("tool", f"tool{i:02d}"))
+        for i in range(30)
+    ]
+    found = monitor.update(of_measurements(m for row in zip(*streams, strict=True) for m in row), now=at(700))
+    warehouse.commit_monitor(
+        0,
+        epoch,
+        rows=monitor.dirty(),
+        positions={},
+        drift_events=found.drift_events,
+        alerts=[],
+        notifications=[],
+    )
+    warehouse.close()
+    rows = evalstream("drift", "segments", "--json", EVALSTREAM_WAREHOUSE_URL=url).documents
+    assert len(rows) == 30
+    told = {row["segment"].rpartition("=")[2] for row in rows if row["moved"]}
+    alone = {event.segment.dimension_value for event in found.drift_events}
+    assert alone < told <= set(fallen), (alone, told)
+    assert {row["c"] for row in rows} == {20_000.0}
+    shown = evalstream("drift", "segments", "--limit", "3", EVALSTREAM_WAREHOUSE_URL=url)
+    assert f"{len(told)} of 30 segments have moved" in shown.out
