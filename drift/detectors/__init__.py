@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from drift.detectors.adwin import AdwinBank, AdwinOptions
 from drift.detectors.conformal import ConformalBank, ConformalOptions
+from drift.detectors.contract import ContractBank, ContractOptions
 from drift.detectors.embedding import EmbeddingBank, EmbeddingOptions
+from drift.detectors.page_hinkley import PageHinkleyBank, PageHinkleyOptions
 from drift.protocol import DetectorBank
 from schemas.errors import ConfigError
 from schemas.settings import DetectorSettings, Section
@@ -31,6 +33,8 @@ class DetectorType(NamedTuple):
 DETECTORS: tuple[DetectorType, ...] = (
     DetectorType("adwin", AdwinOptions, AdwinBank),
     DetectorType("conformal", ConformalOptions, ConformalBank),
+    DetectorType("contract", ContractOptions, ContractBank),
+    DetectorType("page_hinkley", PageHinkleyOptions, PageHinkleyBank),
     DetectorType("embedding", EmbeddingOptions, EmbeddingBank),
 )
 

@@ -49,6 +49,14 @@ CASES = {
         DetectorSettings(type="conformal"),
         interleaved(verdicts([(400, 0.95), (300, 0.5)], 1), drifting_values(2), verdicts([(700, 0.9)], 3)),
     ),
+    "contract": Case(
+        DetectorSettings(type="contract", options={"at_least": 0.8}),
+        interleaved(verdicts([(400, 0.95), (300, 0.5)], 1), drifting_values(2), verdicts([(700, 0.9)], 3)),
+    ),
+    "page_hinkley": Case(
+        DetectorSettings(type="page_hinkley", options={"threshold": 20}),
+        interleaved(verdicts([(400, 0.95), (300, 0.5)], 1), drifting_values(2), verdicts([(700, 0.9)], 3)),
+    ),
     "embedding": Case(
         DetectorSettings(type="embedding", options=TEXTS),
         interleaved(vectors([(150, 0.0), (250, 2.5)], seed=1), vectors([(300, 0.0), (100, -3.0)], seed=2)),
