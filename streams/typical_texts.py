@@ -24,17 +24,20 @@ def with_typical_texts(
         return event
     choice = _choice(event.segment.evaluator, evaluators)
     traces = warehouse.traces(ids)
-    texts = dict.fromkeys(_excerpt(traces[i], choice) for i in ids if i in traces)
-    shown = [text for text in texts if text][:most]
-    if not shown:
+    texts: dict[str, str] = {}
+    for trace_id in ids:
+        text = _excerpt(traces[trace_id], choice) if trace_id in traces else ""
+        if text and len(texts) < most:
+            texts.setdefault(text, trace_id)
+    if not texts:
         return event
     how = "more" if event.details.get("more") else "fewer"
-    listed = ", ".join(f"“{text}”" for text in shown)
+    listed = ", ".join(f"“{text}”" for text in texts)
     return event.model_copy(
         update={
-            "subject": shown[0],
+            "subject": next(iter(texts)),
             "explanation": f"{event.explanation}: {how} texts like {listed}",
-            "details": {**event.details, "typical_texts": shown},
+            "details": {**event.details, "typical_texts": [{"trace_id": i, "text": text} for text, i in texts.items()]},
         }
     )
 

@@ -3,7 +3,7 @@
 Exponentially weighted means of the texts so far, less the reference's mean, are directions. The next text is projected on each, and
 its rank among the projections of the reference is a p-value: near 1 if the text goes the way of those before it. For a reference
 text the mean of the *others* is taken as the reference's mean (leave one out), or each would draw the direction away from itself.
-The bets are exponential tilts of the p-values.
+Each bet is that a share of the texts above a quantile has grown.
 
 The reference is finite and fixed, and so these p-values are uniform only approximately: unlike the bank of clusters this part
 has no proof, and its false alarms are measured (docs/concepts/monitoring.md).
@@ -23,9 +23,10 @@ MEMORY = np.array([30.0, 100.0, 300.0])
 """Of the means, in texts."""
 STEP = 4
 """Texts after which the directions follow: projecting the reference costs more than all else."""
-RATES = np.array([1.0, 2.0])
+BETS = np.array([(0.8, 0.28), (0.8, 0.4), (0.9, 0.16), (0.9, 0.3)])
+"""(q, s): as if the share s of the p-values lay above q, instead of 1 - q."""
 _KEPT = np.exp(-STEP / MEMORY)
-_SCALE = RATES / np.expm1(RATES)
+_ABOVE, _BELOW = BETS[:, 1] / (1 - BETS[:, 0]), (1 - BETS[:, 1]) / BETS[:, 0]
 
 
 class Direction:
@@ -40,7 +41,7 @@ class Direction:
         self.means: NDArray[Any] = np.zeros((len(MEMORY), p), dtype=np.float32)
         self.gathered: NDArray[Any] = np.zeros(p, dtype=np.float32)
         self.count = np.zeros(1, dtype=np.int64)
-        self.r: NDArray[np.float64] = np.zeros((len(MEMORY), len(RATES)))
+        self.r: NDArray[np.float64] = np.zeros((len(MEMORY), len(BETS)))
         self._towards: NDArray[Any] = self.means
         self._normal: NDArray[Any] | None = None
 
@@ -55,7 +56,7 @@ class Direction:
             below = np.count_nonzero(self._normal < at, axis=1)
             ties = np.count_nonzero(self._normal == at, axis=1)
             p = (below + 0.5 * ties + 0.5) / (self._normal.shape[1] + 1)
-            self.r = (self.r + 1) * _SCALE * np.exp(np.outer(p, RATES))
+            self.r = (self.r + 1) * np.where(p[:, None] > BETS[:, 0], _ABOVE, _BELOW)
             self.value = float(self.r.mean())
         self.gathered += coordinates
         self.count[0] = count + 1

@@ -22,12 +22,14 @@ def forget_findings(database: Database, gone: Set[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for table, key, body in ((alerts, alerts.c.seq, alerts.c.body), (outbox, outbox.c.id, outbox.c.body)):
         for rows in _pages(database, table, key, select(key, body)):
-            changed = [(row[0], new) for row in rows if (new := _without(row[1], gone)) is not None]
-            counts[table.name] += _write(database, table, key, body.name, changed)
-    named = select(drift_events.c.seq, drift_events.c.trace_id).where(drift_events.c.trace_id != "")
-    for rows in _pages(database, drift_events, drift_events.c.seq, named):
-        changed = [(row.seq, "") for row in rows if row.trace_id in gone]
-        counts["drift_events"] += _write(database, drift_events, drift_events.c.seq, "trace_id", changed)
+            changed = [(row[0], {body.name: new}) for row in rows if (new := _without(row[1], gone)) is not None]
+            counts[table.name] += _write(database, table, key, changed)
+    events = drift_events.c
+    named = select(events.seq, events.trace_id, events.subject, events.explanation, events.details)
+    for rows in _pages(database, drift_events, events.seq, named):
+        found = ((row.seq, _without(dict(row._mapping), gone)) for row in rows)
+        changed = [(seq, {k: v for k, v in new.items() if k != "seq"}) for seq, new in found if new is not None]
+        counts["drift_events"] += _write(database, drift_events, events.seq, changed)
     return counts
 
 
@@ -60,11 +62,11 @@ def _pages(database: Database, table: Table, key: Column[Any], query: Select[Any
         yield rows
 
 
-def _write(database: Database, table: Table, key: Column[Any], name: str, changed: list[tuple[Any, Any]]) -> int:
+def _write(database: Database, table: Table, key: Column[Any], changed: list[tuple[Any, dict[str, Any]]]) -> int:
     if changed:
         with database.write() as connection:
-            for found, value in changed:
-                connection.execute(update(table).where(key == found).values({name: value}))
+            for found, values in changed:
+                connection.execute(update(table).where(key == found).values(values))
     return len(changed)
 
 
@@ -79,9 +81,27 @@ def _without(body: Any, gone: Set[str]) -> Any:
     left = [one for one in worst if one.get("trace_id") not in gone]
     if len(left) < len(worst):
         record["worst"], changed = left, True
+    changed |= _forget_texts(record, gone)
     if not changed:
         return None
     return orjson.dumps(record) if packed else record
+
+
+def _forget_texts(record: dict[str, Any], gone: Set[str]) -> bool:
+    """Take these traces' excerpts out of a drift event."""
+    details = record.get("details") or {}
+    traces, texts = details.get("typical_traces") or [], details.get("typical_texts") or []
+    if gone.isdisjoint(traces):
+        return False
+    for text in (one["text"] for one in texts if one["trace_id"] in gone):
+        record["explanation"] = record["explanation"].replace(f"“{text}”", "“…”")
+        record["subject"] = None if record.get("subject") == text else record.get("subject")
+    left = {
+        "typical_traces": [trace for trace in traces if trace not in gone],
+        "typical_texts": [one for one in texts if one["trace_id"] not in gone],
+    }
+    record["details"] = {**details, **left}
+    return True
 
 
 def _needles(gone: Set[str]) -> list[bytes]:

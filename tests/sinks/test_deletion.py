@@ -10,6 +10,7 @@ import pytest
 
 from schemas.alert import Alert, WorstTrace
 from schemas.dead_letter import DeadLetter
+from schemas.drift_event import DriftEvent
 from schemas.errors import ConfigError
 from schemas.ids import Hasher, plain_digest
 from schemas.measurement import Segment
@@ -161,6 +162,35 @@ def test_alerts_drift_events_and_dead_letters_forget_it(filled: Warehouse) -> No
     assert b"about a1" not in waiting.body and Alert.from_bytes(waiting.body).alert_id == alert.alert_id
     letters = filled.query("SELECT source_offset, payload IS NULL, key FROM dead_letters ORDER BY 1").rows
     assert [(row[0], bool(row[1]), row[2]) for row in letters] == [(1, True, None), (2, False, "k"), (3, True, None)]
+
+
+def test_excerpts_in_drift_events_go_with_their_trace(filled: Warehouse) -> None:
+    texts = [{"trace_id": t, "text": f"said in {t}"} for t in ("a1", "b1")]
+    event = DriftEvent(
+        segment=SEGMENT,
+        detector="embedding",
+        kind="embedding",
+        detected_at=T0,
+        subject="said in a1",
+        explanation="moved: more texts like “said in a1”, “said in b1”",
+        details={"more": True, "typical_traces": ["a1", "b1", "b2"], "typical_texts": texts},
+    )
+    filled.commit_monitor(
+        0,
+        filled.claim_partition(0).epoch,
+        rows=[],
+        positions={},
+        drift_events=[event],
+        alerts=[],
+        notifications=[Notification("drift", "topic", event.to_bytes(), event.event_id)],
+    )
+    assert filled.delete([Subject("trace", "a1")])["drift_events"] == 1
+    [found] = filled.drift_events()
+    assert found.record.subject is None
+    assert found.record.explanation == "moved: more texts like “…”, “said in b1”"
+    assert found.record.details == {"more": True, "typical_traces": ["b1", "b2"], "typical_texts": texts[1:]}
+    [waiting] = filled.outbox_due([0], datetime.now(UTC), 10)
+    assert b"said in a1" not in waiting.body
 
 
 def _letter(offset: int, payload: bytes, key: str = "k") -> DeadLetter:

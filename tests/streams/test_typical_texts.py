@@ -45,7 +45,10 @@ def told(given: DriftEvent, warehouse: Warehouse, most: int = 3) -> DriftEvent:
 
 def test_in_the_order_of_the_traces_and_on_one_line(warehouse: Warehouse) -> None:
     found = told(event("t3", "gone", "t1"), warehouse)
-    assert found.details["typical_texts"] == ["block my card", "book a flight to Oslo"]
+    assert found.details["typical_texts"] == [
+        {"trace_id": "t3", "text": "block my card"},
+        {"trace_id": "t1", "text": "book a flight to Oslo"},
+    ]
     assert found.explanation == "one topic moved: more texts like “block my card”, “book a flight to Oslo”"
     assert found.subject == "block my card"
     assert found.event_id == event("t3", "gone", "t1").event_id
@@ -58,7 +61,7 @@ def test_the_text_that_was_embedded(warehouse: Warehouse) -> None:
 
 def test_excerpts_are_short_and_few(warehouse: Warehouse) -> None:
     found = told(event("t2", "t1", "t3"), warehouse, most=1)
-    (text,) = found.details["typical_texts"]
+    ((_, text),) = (one.values() for one in found.details["typical_texts"])
     assert len(text) == MAX_CHARS and text.endswith("…")
 
 
