@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-PRODUCTION_FIXTURES = frozenset(("apache_kafka", "composed", "large_postgres", "secured_kafka"))
+PRODUCTION_FIXTURES = frozenset(("apache_kafka", "composed", "large_postgres", "secured_kafka", "tls_postgres"))
 PRODUCTION_PARAMETERS = frozenset(("apache_kafka", "production"))
 
 

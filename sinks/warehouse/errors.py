@@ -31,7 +31,16 @@ _POSTGRES = (
     ("58", RETRY_LATER_S, "reports a system error"),
     ("08", RETRY_S, "cannot be reached"),
 )
-_WRONG_SETTINGS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied")
+_WRONG_SETTINGS = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "certificate",  # not trusted, not ours, not there, of another host, wanted of us
+    "unknown ca",
+    "private key",
+    "does not support SSL",
+)
 
 
 def translated(error: SQLAlchemyError, where: str) -> EvalstreamError | None:
