@@ -40,16 +40,22 @@ SECRETS_ONLY_FROM_ENVIRONMENT = (
     ("judge", "api_key"),
 )
 MAX_DOCUMENT_BYTES = 4 * 2**20
+SHORTEST_SECRET = 4
+"""Characters; what is shorter is part of too many words to be taken out of them."""
 _VARIABLE = re2.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Path_ = tuple[str | int, ...]
 
 
 class SourceMap:
-    """Which line of which file a path of the document stands on."""
+    """Which line of which file a path of the document stands on.
+
+    `expanded` holds what came in by `${NAME}`, and no message shows it: it may be a secret in the wrong place.
+    """
 
     def __init__(self, file: str, document: Any) -> None:
         self.file, self._document = file, document
+        self.expanded: dict[str, str] = {}
 
     def line(self, path: Path_) -> int | None:
         """The 1-based line of the deepest part of `path` that exists."""
@@ -65,6 +71,8 @@ class SourceMap:
 
     def error(self, message: str, path: Path_ = ()) -> ConfigError:
         """A `ConfigError` that points at `path`."""
+        for value, name in self.expanded.items():
+            message = message.replace(value, name)
         return ConfigError(message, path=dotted(path), file=self.file, line=self.line(path))
 
 
@@ -174,5 +182,7 @@ def _expanded(node: Any, environ: Mapping[str, str], source: SourceMap, path: Pa
         for name in _VARIABLE.findall(node):
             if name not in environ:
                 raise source.error(f"the environment variable {name} is not set", path)
+            if len(environ[name]) >= SHORTEST_SECRET:
+                source.expanded[environ[name]] = f"${{{name}}}"
         return _VARIABLE.sub(lambda match: environ[match.group(1)], str(node))
     return node
