@@ -7,7 +7,7 @@ SHARED ?= ../shared
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean audit faults faults-short
+.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean audit faults faults-short fuzz
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,6 +37,10 @@ faults: $(VENV)/.installed-test ## Everything that can fail, fails: nothing lost
 
 faults-short: $(VENV)/.installed-test ## A few of the faults, a few times, without Kafka or PostgreSQL: for CI (minutes).
 	$(BIN)/python -m tests.faults --world embedded --short
+
+fuzz: $(VENV)/.installed-test ## 12,000 made-up records over all input topics of a running stack, each accounted for; atheris where it is installed.
+	EVALSTREAM_FUZZ_RECORDS=12000 $(BIN)/python -m pytest tests/fuzz -s
+	$(BIN)/python -m tests.fuzz.guided --seconds 120
 
 bench: $(VENV)/.installed-test ## Speed of the pipeline, the judge and the dev broker, each beside a bare loop (minutes).
 	$(BIN)/python -m tests.benchmarks.pipeline

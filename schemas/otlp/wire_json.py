@@ -8,7 +8,6 @@ names are read as well, because they occur.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Iterator
 from typing import Any
 
@@ -168,7 +167,7 @@ def _bytes_value(content: Any, depth: int) -> str:
         try:
             padded = content.replace("-", "+").replace("_", "/") + "=" * (-len(content) % 4)
             return b64encode(b64decode(padded, validate=True)).decode()
-        except Base64Error:
+        except ValueError:  # no base64, or not even ASCII
             pass
     raise _wrong("bytesValue", "base64 text")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, delete, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, Select, Table, delete, exists, func, select, update
 
 from schemas.settings.pipeline import HousekeepingSettings
 
@@ -142,7 +142,7 @@ def _passed() -> ColumnElement[bool]:
         & (positions.c.topic == attempts.c.topic)
         & (positions.c.partition == attempts.c.partition)
     )
-    behind = (attempts.c.offset >= literal(0)) & (attempts.c.offset < positions.c.next_offset)
+    behind = attempts.c.through < positions.c.next_offset
     return exists().where(
         same, (attempts.c.epoch < positions.c.epoch) | ((attempts.c.epoch == positions.c.epoch) & behind)
     )

@@ -80,8 +80,9 @@ def test_what_workers_keep_has_ages_of_its_own(warehouse: Warehouse) -> None:
     _fill(warehouse, 1)
     warehouse.cache_verdict("key", b"because", "o0")
     warehouse.write_dead_letters([_letter(1, b"x")])
-    warehouse.begin_attempt("evaluate", "traces", 0, 0, 5)
-    warehouse.begin_attempt("evaluate", "traces", 0, 0, 50)
+    attempts = warehouse.attempts("evaluate", "traces", 0, 0)
+    attempts.begin_alone(5)
+    attempts.begin(8, 50)
     warehouse.write_decisions([], [Position("evaluate", "traces", 0, 0, 10)])
     for table, column in (
         (t.judge_cache, t.judge_cache.c.created),

@@ -154,6 +154,7 @@ def test_the_key_decides_the_digest() -> None:
         (json_record([("a", {"intValue": True})]), "wrong_type"),
         (json_record([("a", {"doubleValue": "much"})]), "wrong_type"),
         (json_record([("a", {"bytesValue": "%%"})]), "wrong_type"),
+        (json_record([("a", {"bytesValue": "é"})]), "wrong_type"),
         (json_record([("a", {"arrayValue": {"values": 3}})]), "wrong_type"),
         (json_record([("a", 3)]), "wrong_type"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "\xff"}]}]}]}', "undecodable"),
