@@ -7,7 +7,7 @@ SHARED ?= ../shared
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean audit faults faults-short fuzz
+.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean audit faults faults-short fuzz bench-redaction
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ bench-overload: $(VENV)/.installed-test ## Memory, lag and shedding at ten times
 
 bench-failures: $(VENV)/.installed-test ## Recall, false alarms and cost of the evaluators of failure modes, beside baselines.
 	$(BIN)/python -m tests.benchmarks.failure_modes
+
+bench-redaction: $(VENV)/.installed-test ## Precision and recall of redaction, beside bare regular expressions.
+	$(BIN)/python -m tests.benchmarks.redaction
 
 bench-drift: $(VENV)/.installed-test ## False alarms and delays of the detectors, cost of the monitor.
 	$(BIN)/python -m tests.benchmarks.detectors

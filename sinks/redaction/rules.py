@@ -55,7 +55,7 @@ def user_rule(rule: RedactionRule, path: str) -> Rule:
 
 GATES = {
     "pii": (
-        r"@|%40|\+\d[\d ().\-]{6}|\d{3}(?:\) ?|[.\-])\d{3}[.\-]\d{4}|\d{4}[ \-]?\d{4,6}[ \-]?\d{4}|\d{3}-\d{2}-\d{4}|\d\.\d{1,3}\.\d{1,3}\.\d|(?:[0-9A-Fa-f]{1,4}:){3}"
+        r"@|%40|\+\d[\d ().\-]{6}|\d{3}(?:\) ?|[.\-])\d{3}[.\-]\d{4}|\d{4}[ .\-]?\d{4,6}[ .\-]?\d{4}|\d{3}-\d{2}-\d{4}|\d\.\d{1,3}\.\d{1,3}\.\d|(?:[0-9A-Fa-f]{1,4}:){3}"
         r"|[0-9A-Fa-f]::[0-9A-Fa-f]|[A-Z]{2}\d{2} ?[A-Z0-9]{4} ?[A-Z0-9]{3}"
         r"|(?i:phone|mobile|\bfax|\btel\b|\bcell|whatsapp|(?:call|text|reach) (?:me|us|him|her)\b|\bssn|social.security|card_?number)"
     ),
@@ -81,8 +81,8 @@ def _pii() -> Iterator[Rule]:
         "CREDIT_CARD",
         _compiled(
             _BEFORE
-            + r"([2-6]\d{3}(?:[ \-]?\d{4}){2}[ \-]?\d{4}(?:[ \-]?\d{3})?"
-            + r"|3[47]\d{2}[ \-]?\d{6}[ \-]?\d{5}|3[0689]\d{2}[ \-]?\d{6}[ \-]?\d{4})\b"
+            + r"([2-6]\d{3}(?:[ .\-]?\d{4}){2}[ .\-]?\d{4}(?:[ .\-]?\d{3})?"
+            + r"|3[47]\d{2}[ .\-]?\d{6}[ .\-]?\d{5}|3[0689]\d{2}[ .\-]?\d{6}[ .\-]?\d{4})\b"
         ),
         checks.is_card,
     )
@@ -156,6 +156,13 @@ def _secrets() -> Iterator[Rule]:
     # In prose "password: please change it" is no secret; quoted as a JSON member or set as a variable it is.
     yield Rule(
         "SECRET", _compiled(rf"(?i)[\"']{_TELLING_NAMES}\\?[\"']\s*[:=]\s*\\?[\"']([^\"'\s\[\]\\]{{4,}})\\?[\"']")
+    )
+    yield Rule(
+        "SECRET",
+        _compiled(
+            r"(?i)\b(?:my|our|the|your|new) (?:password|passphrase|passcode) (?:is|was|:) ?[\"'`]?([^\s\"'`\[\]<>]{6,}[^\s\"'`\[\]<>.,;:!?)])"
+        ),
+        checks.has_digit,
     )
     yield Rule(
         "SECRET",

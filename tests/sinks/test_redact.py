@@ -13,7 +13,9 @@ from schemas.errors import ConfigError
 from schemas.settings.pipeline import RedactionRule, RedactionSettings
 from schemas.trace import Finding, SpanEvent, ToolCall, Trace
 from sinks.redact import Redactor
+from tests.benchmarks.redaction import WAYS, tally
 from tests.sinks.making import AIRLINE, HASHER, T0, airline, conversation, message, span, trace
+from tests.sinks.pii_made import NOT_COVERED, made
 from tests.sinks.pii_set import NEGATIVES, POSITIVES
 
 REDACTOR = Redactor(RedactionSettings(), HASHER)
@@ -204,6 +206,20 @@ def test_a_pattern_that_re2_cannot_read_is_a_config_error() -> None:
 def test_bytes_of_any_kind() -> None:
     assert REDACTOR.bytes(b"\xff\x00 " + EMAIL.encode() + b" \xfe") == b"\xff\x00 " + TOKEN.encode() + b" \xfe"
     assert REDACTOR.bytes("jörg".encode()) == "jörg".encode()
+
+
+def test_on_made_up_texts_it_is_better_than_regular_expressions_alone() -> None:
+    texts = made(seed=3, each=10)
+    covered = sorted({one.form for one in texts if one.kind and one.kind not in NOT_COVERED})
+    ours, *others = (tally(redact, texts) for redact in WAYS.values())
+    assert ours.precision > 0.99
+    assert {form for form in covered if ours.recall([form]) < 1} <= MISSED
+    assert all(ours.recall(covered) > other.recall(covered) + 0.2 for other in others)
+    assert all(ours.precision > other.precision + 0.3 for other in others)
+
+
+MISSED = {"EMAIL: spelt out", "PHONE: national, without one", "SSN: nine digits"}
+"""Known not to be found: docs/concepts/redaction.md."""
 
 
 @settings(max_examples=200, deadline=None)
