@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from drift.detectors.adwin import AdwinBank, AdwinOptions
+from drift.detectors.categories import CategoriesBank, CategoriesOptions
 from drift.detectors.conformal import ConformalBank, ConformalOptions
 from drift.detectors.contract import ContractBank, ContractOptions
 from drift.detectors.embedding import EmbeddingBank, EmbeddingOptions
@@ -32,6 +33,7 @@ class DetectorType(NamedTuple):
 
 DETECTORS: tuple[DetectorType, ...] = (
     DetectorType("adwin", AdwinOptions, AdwinBank),
+    DetectorType("categories", CategoriesOptions, CategoriesBank),
     DetectorType("conformal", ConformalOptions, ConformalBank),
     DetectorType("contract", ContractOptions, ContractBank),
     DetectorType("page_hinkley", PageHinkleyOptions, PageHinkleyBank),

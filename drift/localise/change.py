@@ -105,6 +105,13 @@ def gains(
     return t * after / n * (sums / t - s_after / after) ** 2 / (2 * max(variance, 1e-9))
 
 
+def share(count: float, of: float) -> Level:
+    """A share of `of` observations, with Wilson's interval; of none at all, anything."""
+    if of <= 0:
+        return Level(0.0, 0.0, 1.0)
+    return _level(np.array([of]), np.array([count]), of, count, None)
+
+
 def _best(hull: Corners, n: int, s: int, variance: float | None) -> tuple[float, int, Corners] | None:
     places = np.flatnonzero((hull.t >= 1) & (hull.t <= n - 1))
     if not len(places):
@@ -121,7 +128,7 @@ def _bernoulli(n: NDArray[np.float64], k: NDArray[np.float64]) -> NDArray[np.flo
     return result
 
 
-def _level(n: NDArray[np.float64], s: NDArray[np.float64], own_n: int, own_s: int, variance: float | None) -> Level:
+def _level(n: NDArray[np.float64], s: NDArray[np.float64], own_n: float, own_s: float, variance: float | None) -> Level:
     """The mean of `own_s` over `own_n`, and an interval that covers those of all (n, s)."""
     means = s / n
     if variance is None:  # Wilson's interval

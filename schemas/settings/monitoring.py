@@ -15,7 +15,7 @@ Statistic = Literal["mean", "pass_rate", "quantile", "count", "coverage"]
 class DetectorSettings(Section):
     """One detector over every segment of the evaluators it names."""
 
-    type: str = Field("adwin", description="adwin (scores), embedding (embeddings).")
+    type: str = Field("conformal", description="conformal, contract, adwin, page_hinkley (scores), categories (labels), embedding (embeddings).")
     name: str | None = Field(
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Unique; default: the type."
     )
@@ -61,7 +61,7 @@ class MonitorSettings(Section):
     stale_after_s: float = Field(
         300.0, gt=0, description="Alerts are STALE when the monitor has been behind its input for so long."
     )
-    detectors: tuple[DetectorSettings, ...] = (DetectorSettings(type="adwin"), DetectorSettings(type="embedding"))
+    detectors: tuple[DetectorSettings, ...] = (DetectorSettings(type="conformal"), DetectorSettings(type="embedding"))
 
 
 class AlertRule(Section):

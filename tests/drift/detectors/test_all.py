@@ -40,6 +40,15 @@ def drifting_values(seed: int) -> list[Measurement]:
 
 
 TEXTS: dict[str, Any] = {"start": 64, "reference": 128, "clusters": 4, "patience": 1000}
+
+
+def labels(*parts: tuple[int, str], seed: int = 1) -> list[Measurement]:
+    """(how many, letters to draw from) one after the other."""
+    rng = random.Random(seed)
+    drawn = [rng.choice(letters) for count, letters in parts for _ in range(count)]
+    return [one(i, passed=None, label=letter) for i, letter in enumerate(drawn)]
+
+
 CASES = {
     "adwin": Case(
         DetectorSettings(type="adwin"),
@@ -48,6 +57,10 @@ CASES = {
     "conformal": Case(
         DetectorSettings(type="conformal"),
         interleaved(verdicts([(400, 0.95), (300, 0.5)], 1), drifting_values(2), verdicts([(700, 0.9)], 3)),
+    ),
+    "categories": Case(
+        DetectorSettings(type="categories", options={"max_categories": 4}),
+        interleaved(labels((400, "aaabbc"), (300, "abbbbd")), labels((700, "abcdefg"), seed=2)),
     ),
     "contract": Case(
         DetectorSettings(type="contract", options={"at_least": 0.8}),
