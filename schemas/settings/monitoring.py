@@ -15,7 +15,10 @@ Statistic = Literal["mean", "pass_rate", "quantile", "count", "coverage"]
 class DetectorSettings(Section):
     """One detector over every segment of the evaluators it names."""
 
-    type: str = Field("conformal", description="conformal, contract, adwin, page_hinkley (scores), categories (labels), embedding (embeddings).")
+    type: str = Field(
+        "conformal",
+        description="conformal, contract, adwin, page_hinkley (scores), categories (labels), embedding (embeddings).",
+    )
     name: str | None = Field(
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", description="Unique; default: the type."
     )
