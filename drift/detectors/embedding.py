@@ -189,7 +189,7 @@ class EmbeddingBank(SegmentBank[_State]):
     def _part(self, state: _State, part: str) -> bytes:
         if part == "fit":
             assert state.watch is not None
-            return state.watch.stored
+            return state.watch.reference.encode()
         first = int(part.removeprefix("text")) * PIECE
         texts = (state.texts or [])[first : first + PIECE]
         vectors = np.frombuffer(b"".join(texts), dtype=np.float16).reshape(len(texts), -1)

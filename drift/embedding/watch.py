@@ -16,17 +16,17 @@ from drift.embedding.reference import Centres, Reference
 
 
 class Watch:
-    """The bank of clusters and the directional detector, on one reference.
+    """The bank of clusters and the directional detector, on a reference as it was encoded.
 
     Attributes
     ----------
-    stored : bytes of the reference; equal bytes watch equally.
+    digest : of those bytes; equal ones watch equally.
     """
 
-    __slots__ = ("_centres", "_origin", "bank", "direction", "recent", "reference", "stored")
+    __slots__ = ("_centres", "_origin", "bank", "digest", "direction", "recent", "reference")
 
     def __init__(self, stored: bytes) -> None:
-        self.stored = stored
+        self.digest = arrays.digest(stored)
         self.reference = reference = Reference.decode(stored)
         self.bank, self.direction, self.recent = ClusterBank(reference), Direction(reference), Recent()
         self._centres = tuple(Centres(half.centres) for half in reference.halves)
@@ -65,7 +65,7 @@ class Watch:
     def encode(self) -> tuple[Any, dict[str, NDArray[Any]]]:
         """Head and arrays of all that is not the reference."""
         held = self.bank.arrays() | self.direction.arrays() | self.recent.arrays()
-        return [arrays.digest(self.stored), list(self.recent.traces)], held
+        return [self.digest, list(self.recent.traces)], held
 
     @classmethod
     def decode(cls, stored: bytes, head: Sequence[Any], held: Mapping[str, NDArray[Any]]) -> Watch:
