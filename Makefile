@@ -7,7 +7,7 @@ SHARED ?= ../shared
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift docs clean audit faults faults-short fuzz bench-redaction
+.PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift bench-drift-short docs clean audit faults faults-short fuzz bench-redaction
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ bench-drift: $(VENV)/.installed-test ## False alarms and delays of the detectors
 	$(BIN)/python -m tests.benchmarks.detectors
 	$(BIN)/python -m tests.benchmarks.embedding_drift
 	$(BIN)/python -m tests.benchmarks.monitor
+
+bench-drift-short: $(VENV)/.installed-test ## A few runs of gate G6, for CI; skipped where CLINC150 or its vectors are absent.
+	$(BIN)/python -m tests.benchmarks.embedding_drift --short
 
 docs: $(VENV)/.installed ## Write the generated pages: configuration, metrics and JSON Schemas.
 	$(BIN)/python -m schemas.settings.document
