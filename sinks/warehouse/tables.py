@@ -66,7 +66,6 @@ traces = Table(
         postgresql_where=text("partial"),
         sqlite_where=text("partial"),
     ),
-    Index("traces_by_age", "event_time"),
 )
 
 spans = Table(

@@ -121,7 +121,7 @@ def prune_a_month(warehouse: Warehouse, traces: int) -> tuple[int, float]:
 
 
 def _oldest(warehouse: Warehouse, until: datetime) -> list[str]:
-    query = "SELECT trace_id FROM traces WHERE event_time < %s ORDER BY event_time LIMIT %s"
+    query = "SELECT trace_id FROM traces WHERE stored_at < %s ORDER BY stored_at LIMIT %s"
     with warehouse.database.read() as connection:
         return list(connection.exec_driver_sql(query, (until, PRUNED_AT_ONCE)).scalars())
 

@@ -44,6 +44,8 @@ ASKED: dict[str, Callable[[Warehouse], Any]] = {
     "whole traces": lambda w: w.traces(SOME[:20]),
     "what a record decided": lambda w: w.restate(SOME, [source(n // 4, n % 4) for n in range(200)]),
     "partial traces": lambda w: w.partial_older_than(600),
+    "what a retention would take": lambda w: w.prunable(START + AN_HOUR / 6),
+    "what a retention finds to take": lambda w: w.prune_traces(START),
     "what judges cost today": lambda w: w.judge_cost_since(NOW - A_DAY),
     "counts for the status": lambda w: w.counts(),
     "spans of a trace": lambda w: w.query(f"SELECT * FROM v_spans WHERE trace_id = '{SOME[5]}'"),
