@@ -142,7 +142,7 @@ class Evaluate:
             [evaluator.name for evaluator in self._suite.evaluators],
             self._context.metrics,
             at_rest=self._progress.at_rest,
-            waiting=lambda: self._progress.total_lag() or 0,
+            waiting=self._progress.total_behind,
         )
 
     async def _work(self, batch: Batch) -> None:

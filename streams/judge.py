@@ -154,7 +154,7 @@ class Judge:
             self._context,
             suite,
             at_rest=lambda place: not self._queues.get(place),
-            waiting=lambda: (self._progress.total_lag() or 0) + self._in_window(),
+            waiting=lambda: self._progress.total_behind() + self._in_window(),
             before=before,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from faust.types import TP
@@ -16,6 +17,10 @@ SETTLED_S = 1.0
 class Progress:
     """Lag of the assigned partitions.
 
+    Attributes
+    ----------
+    ends : where their logs end, as the broker said last.
+
     A log may end in markers that are no records, so "caught up" is "the position is the end" and not "lag is 0".
     """
 
@@ -28,6 +33,7 @@ class Progress:
             TP, float
         ] = {}  # when nothing older than this was left: by what was received, or by the end
         self._first_asked: dict[TP, float] = {}
+        self.ends: Mapping[TP, int] = {}
 
     def attach(self, app: Any) -> None:
         """Take the Faust application whose consumer is asked."""
@@ -51,7 +57,7 @@ class Progress:
     def at_rest(self, place: tuple[str, int]) -> bool:
         """Whether everything of a partition was received, or it is not ours any more."""
         tp = TP(self._prefix + place[0], place[1])
-        return tp not in self.assigned() or self.lag(tp) == 0
+        return tp not in self.assigned() or self.behind(tp) == 0
 
     def lag(self, tp: TP) -> int | None:
         """Records of `tp` not yet received; None while the end is not known."""
@@ -68,10 +74,23 @@ class Progress:
             return 0
         return max(end - (received if received is not None else position or 0), 0)
 
+    def behind(self, tp: TP) -> int | None:
+        """As `lag`, also by what the broker says of the end: while buffers are full, fetches do not tell."""
+        lag, end = self.lag(tp), self.ends.get(tp)
+        position = self._app.consumer.position_now(tp) if end is not None else None
+        if end is None or (position is not None and position >= end):
+            return lag
+        received, _ = self._next.get(tp, (position or 0, 0.0))
+        return max(end - received, lag or 0)
+
+    def total_behind(self) -> int:
+        """Records not yet received over all assigned partitions, as far as is known."""
+        return sum(self.behind(tp) or 0 for tp in self.assigned())
+
     def lag_s(self, tp: TP) -> float | None:
         """How long the oldest record not yet received may have waited, seconds: since the newest received one was
         written, or since nothing was left. None while the end of the log is not known."""
-        lag = self.lag(tp)
+        lag = self.behind(tp)
         if lag is None:
             return None
         now = time.time()
@@ -87,7 +106,7 @@ class Progress:
         metrics.lag_seconds.clear()
         held = self.assigned()
         for tp in held:
-            lag, lag_s = self.lag(tp), self.lag_s(tp)
+            lag, lag_s = self.behind(tp), self.lag_s(tp)
             if lag is not None and lag_s is not None:
                 topic = tp.topic.removeprefix(self._prefix)
                 metrics.lag_records.labels(topic, tp.partition).set(lag)

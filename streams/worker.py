@@ -6,6 +6,8 @@ import asyncio
 import os
 import platform
 import signal
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -22,6 +24,7 @@ from streams.component import COMPONENTS, Component, build_component
 from streams.context import Context
 from streams.heartbeat import Heartbeat
 from streams.intake import Intake
+from streams.log_ends import LogEnds
 from streams.log_guard import LogGuard
 from streams.logs import configure_logs
 from streams.progress import Progress
@@ -32,6 +35,9 @@ from streams.telemetry.probes import Probes, Readiness
 from streams.telemetry.serving import ProbeServer
 
 log = structlog.get_logger(__name__)
+
+Beside = Callable[[], Coroutine[Any, Any, None]]
+"""What goes on beside the work, until it is cancelled."""
 
 TICK_S = 0.25
 STOP_S = 5.0  # to commit and to leave the group, once what is in hand is done or given up
@@ -101,15 +107,18 @@ class _Worker:
             guard.attach(self._app)
             self._metrics.observers += [lambda: progress.observe(self._metrics), component.observe]
             reloading = Reloading(self._load, context, component, intake, suite)
-            await self._serve(component, Heartbeat(component, context, progress, reloading, url), intake, reloading)
+            heartbeat, ends = Heartbeat(component, context, progress, reloading, url), LogEnds(context, progress)
+            await self._serve(component, heartbeat, intake, (partial(reloading.run, self._reload), ends.run))
         finally:
             await context.producer.close()
             context.warehouse.close()
 
-    async def _serve(self, component: Component, heartbeat: Heartbeat, intake: Intake, reloading: Reloading) -> None:
+    async def _serve(
+        self, component: Component, heartbeat: Heartbeat, intake: Intake, others: Iterable[Beside]
+    ) -> None:
         await component.start()
         await self._app.start()
-        beside = [asyncio.create_task(heartbeat.run()), asyncio.create_task(reloading.run(self._reload))]
+        beside = [asyncio.create_task(run()) for run in (heartbeat.run, *others)]
         ticking = asyncio.create_task(self._tick(component))
         log.info("started", component=self._name, instance=heartbeat.instance)
         await self._stop.wait()

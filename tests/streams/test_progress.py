@@ -73,6 +73,18 @@ def test_clocks_of_producers_that_are_ahead_make_no_negative_lag(log: Log) -> No
     assert log.progress.lag_s(HERE) == 0
 
 
+def test_the_end_that_the_broker_tells_counts_while_nothing_is_fetched(log: Log) -> None:
+    log.receive(100, written=log.now - 5)
+    assert (log.progress.lag(HERE), log.progress.behind(HERE)) == (0, 0)
+    log.progress.ends = {HERE: 700}  # the buffers are full: the consumer does not know of it
+    assert (log.progress.behind(HERE), log.progress.total_behind()) == (600, 600)
+    assert log.progress.lag_s(HERE) == pytest.approx(5) and not log.progress.at_rest(("traces", 0))
+    log.position = 700  # what is left are markers of transactions
+    log.now += 2
+    log.end = 700
+    assert log.progress.behind(HERE) == 0 and log.progress.at_rest(("traces", 0))
+
+
 def test_gauges_are_of_the_partitions_held_now(log: Log) -> None:
     metrics = Metrics()
     metrics.observers.append(lambda: log.progress.observe(metrics))
