@@ -21,7 +21,8 @@ class Progress:
     ----------
     ends : where their logs end, as the broker said last.
 
-    A log may end in markers that are no records, so "caught up" is "the position is the end" and not "lag is 0".
+    A log may end in markers that are no records, so "caught up" is "the position is the end, and nothing that was fetched
+    waits in a buffer", and not "lag is 0".
     """
 
     def __init__(self, prefix: str) -> None:
@@ -68,11 +69,12 @@ class Progress:
             return None
         if end is None:
             return None
-        received, since = self._next.get(tp, (None, 0.0))
-        position = self._app.consumer.position_now(tp)
-        if position is not None and position >= end and time.monotonic() - since > SETTLED_S:
+        received, since = self._next.get(tp, (0, 0.0))
+        position, waiting = self._app.consumer.position_now(tp), self._app.consumer.fetched_now(tp) > received
+        if position is not None and position >= end and not waiting and time.monotonic() - since > SETTLED_S:
             return 0
-        return max(end - (received if received is not None else position or 0), 0)
+        begin = received or (self._app.consumer.committed_now(tp) if waiting else position) or 0
+        return max(end - begin, int(waiting))
 
     def behind(self, tp: TP) -> int | None:
         """As `lag`, also by what the broker says of the end: while buffers are full, fetches do not tell."""

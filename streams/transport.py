@@ -35,6 +35,7 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._ledgers: dict[TP, OrderedDict[tuple[int, int], bool]] = {}
+        self._fetched: dict[TP, tuple[int, int]] = {}
         self.seeks: Counter[TP] = Counter()
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
@@ -48,9 +49,9 @@ class ChunkConsumer(driver.Consumer):
         if not self.flow_active:
             await self._seek_back()
             return
-        for tp, found in records.items():
-            if active is not None and tp not in active and tp not in self._buffered_partitions:
-                continue
+        wanted = {tp: found for tp, found in records.items() if self._is_wanted(tp, active)}
+        self._fetched.update({tp: (generation, found[-1].offset + 1) for tp, found in wanted.items()})
+        for tp, found in wanted.items():
             for chunk in _chunks(found, self.chunk_records):
                 if not self.flow_active or generation != self.app.consumer_generation_id:
                     return
@@ -58,6 +59,9 @@ class ChunkConsumer(driver.Consumer):
                 message = _as_message(tp, chunk, generation, self.seeks[tp])
                 self._ledgers.setdefault(tp, OrderedDict())[(generation, message.offset)] = False
                 yield tp, message
+
+    def _is_wanted(self, tp: TP, active: set[TP] | None) -> bool:
+        return active is None or tp in active or tp in self._buffered_partitions
 
     async def _seek_back(self) -> None:
         try:
@@ -109,6 +113,7 @@ class ChunkConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self._ledgers.pop(tp, None)
+            self._fetched.pop(tp, None)
 
     def position_now(self, tp: TP) -> int | None:
         """The offset behind what was fetched, markers included; None while it is not known."""
@@ -117,6 +122,12 @@ class ChunkConsumer(driver.Consumer):
         state = assignment and assignment.state_value(aiokafka.TopicPartition(tp.topic, tp.partition))
         return state.position if state and state.has_valid_position else None
 
+    def fetched_now(self, tp: TP) -> int:
+        """The offset behind the newest record that was fetched in this assignment, received or still in a buffer; 0 when
+        none was."""
+        generation, offset = self._fetched.get(tp, (-1, 0))
+        return offset if generation == self.app.consumer_generation_id else 0
+
     def committed_now(self, tp: TP) -> int | None:
         """The last commit known of; None while there is none."""
         return self._committed_offset[tp]
@@ -124,6 +135,7 @@ class ChunkConsumer(driver.Consumer):
     async def seek(self, partition: TP, offset: int) -> None:
         """Read `partition` again from `offset`; chunks handed out before are forgotten, and carry a lower count."""
         self._ledgers.pop(partition, None)
+        self._fetched.pop(partition, None)
         self.seeks[partition] += 1
         await super().seek(partition, offset)
 

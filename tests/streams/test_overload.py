@@ -28,6 +28,7 @@ class Worker:
             assignment=lambda: {TP("traces", 0)},
             highwater=lambda tp: 100 + self.behind,
             position_now=lambda tp: 100,
+            fetched_now=lambda tp: 0,
         )
         progress = Progress("")
         progress.attach(SimpleNamespace(consumer=consumer, consumer_generation_id=1))

@@ -20,7 +20,7 @@ class Log:
     """One partition: `end` records are written, `position` is what was fetched."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.end, self.position, self.now = 100, 0, 1_000_000.0
+        self.end, self.position, self.fetched, self.now = 100, 0, 0, 1_000_000.0
         self.held = {HERE}
         monkeypatch.setattr(time, "time", lambda: self.now)
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
@@ -28,6 +28,8 @@ class Log:
             assignment=lambda: self.held,
             highwater=lambda tp: self.end,
             position_now=lambda tp: self.position,
+            fetched_now=lambda tp: self.fetched,
+            committed_now=lambda tp: 0,
             unacknowledged=3,
         )
         self.progress = Progress("p-")
@@ -41,7 +43,7 @@ class Log:
             next_offset=next_offset,
             records=[SimpleNamespace(timestamp=written * 1000)],
         )
-        self.position = next_offset
+        self.position, self.fetched = next_offset, max(next_offset, self.fetched)
         self.progress.note(batch)
 
 
@@ -83,6 +85,16 @@ def test_the_end_that_the_broker_tells_counts_while_nothing_is_fetched(log: Log)
     log.now += 2
     log.end = 700
     assert log.progress.behind(HERE) == 0 and log.progress.at_rest(("traces", 0))
+
+
+def test_what_was_fetched_and_waits_in_a_buffer_is_behind(log: Log) -> None:
+    log.position = log.fetched = 100
+    assert log.progress.lag(HERE) == 100 and not log.progress.caught_up("traces", 0)
+    log.receive(60, written=log.now - 5)
+    log.position, log.now = 100, log.now + 60
+    assert log.progress.lag(HERE) == 40, "however long the batch in hand takes"
+    log.receive(100, written=log.now)
+    assert log.progress.caught_up("traces", 0)
 
 
 def test_gauges_are_of_the_partitions_held_now(log: Log) -> None:
