@@ -153,6 +153,8 @@ class Monitor:
         passing("monitor.read", about=observations.traces)
         if features:
             await asyncio.to_thread(claimed.learning.learn, features)
+            for reason, count in claimed.learning.take_dropped().items():
+                self._context.drop("feature", reason, count)
         found = Found()
         if observations:
             found = await asyncio.to_thread(claimed.watch.update, observations, now=datetime.now(UTC))

@@ -78,7 +78,7 @@ class Learning:
             self._clock = max(self._clock, subject.seen)
 
     def learn(self, features: Iterable[Feature]) -> None:
-        """Take up features in order; what no learner can read is counted in `dropped`."""
+        """Take up features in order; what no learner can read is counted, see `take_dropped`."""
         for feature in features:
             if feature.key.evaluator not in self._types:
                 self.dropped["no_learner"] += 1
@@ -99,6 +99,12 @@ class Learning:
     def published(self) -> list[Profile]:
         """The profiles of which there is a new version since the last call, every version in order."""
         found, self._published = self._published, []
+        return found
+
+    def take_dropped(self) -> Mapping[str, int]:
+        """What was left out since the last call, by reason: features without a learner or that none can read
+        (`no_learner`, `bad_feature`), subjects beyond the limit (`max_profiles`)."""
+        found, self.dropped = self.dropped, Counter()
         return found
 
     def dirty(self) -> list[StateRow]:
