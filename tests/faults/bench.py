@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from schemas.errors import Unavailable
 from tests.brokers import ROOT, free_port
 from tests.e2e.stack import COMPONENTS, Stack
 from tests.faults.traffic import Record, Traffic, as_file
@@ -43,6 +44,7 @@ notify:
 """
 SETTLE_S = 400.0
 LOOK_S = 0.5
+JOIN_S = 120.0
 
 
 class Bench:
@@ -115,13 +117,23 @@ class Bench:
     def second(self, name: str) -> subprocess.Popen[bytes]:
         """One more worker of a component, which nobody supervises."""
         with (self.stack.folder / f"{name}-second.log").open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "streams.cli.main", "worker", name],
                 cwd=self.stack.folder,
                 env={**self.stack.environment, "PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=log,
             )
+        deadline = time.monotonic() + JOIN_S
+        while time.monotonic() < deadline and not self._has_joined(process.pid):
+            time.sleep(LOOK_S)
+        return process
+
+    def _has_joined(self, pid: int) -> bool:
+        try:
+            return any(c.state.get("pid") == pid and c.state.get("ready") for c in self.stack.warehouse.components())
+        except Unavailable:
+            return False
 
     def restart_all(self, environment: Mapping[str, str | None]) -> None:
         """Stop and start all workers with these variables, or without those that are None."""

@@ -101,7 +101,7 @@ def rebalances(bench: Bench, rounds: int) -> None:
     """A second worker of a component joins and leaves: politely, or by kill -9."""
     for number in range(rounds * 2):
         joined = [bench.second(name) for name in bench.dice.sample(COMPONENTS, 2)]
-        time.sleep(bench.dice.uniform(4.0, 8.0))
+        time.sleep(bench.dice.uniform(1.0, 6.0))
         for process in joined:
             process.kill() if number % 2 else process.terminate()
         for process in joined:
@@ -113,7 +113,7 @@ def stalled(bench: Bench, rounds: int) -> None:
     for number in range(rounds):
         name = ("evaluate", "monitor", "judge", "assemble")[number % 4]
         joined = bench.second(name)
-        time.sleep(4)
+        time.sleep(1)
         bench.pause(name, SESSION_TIMEOUT_S * 2)
         time.sleep(4)
         joined.terminate()
