@@ -100,6 +100,16 @@ class Bench:
                 self.stack.kill(name)
             self.stack.start(name)
 
+    def ready(self) -> list[str]:
+        """The components whose worker is at work; waits for one."""
+        deadline = time.monotonic() + JOIN_S
+        while time.monotonic() < deadline:
+            found = [name for name in COMPONENTS if self._has_joined(self.stack.processes[name].pid)]
+            if found:
+                return found
+            time.sleep(0.1)
+        raise AssertionError("no worker is at work")
+
     def start_with(self, name: str, crash_at: str) -> None:
         """Start a worker anew that dies at a crash point; the supervisor starts it again without."""
         with self._lock:

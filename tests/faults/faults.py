@@ -28,8 +28,8 @@ SESSION_TIMEOUT_S = 6
 def kills(bench: Bench, rounds: int) -> None:
     """kill -9 of a component of chance, at a moment of chance, `rounds` times."""
     for _ in range(rounds):
-        time.sleep(bench.dice.uniform(0.3, 3.0))
-        bench.kill(bench.dice.choice(COMPONENTS))
+        time.sleep(bench.dice.uniform(0.1, 1.5))
+        bench.kill(bench.dice.choice(bench.ready()))
 
 
 def crash_points(bench: Bench, rounds: int) -> None:
@@ -39,7 +39,7 @@ def crash_points(bench: Bench, rounds: int) -> None:
             for name, points in CRASH_POINTS.items():
                 if step < len(points):
                     bench.start_with(name, points[step])
-            time.sleep(8)
+            time.sleep(12)
 
 
 def broker_killed(bench: Bench, rounds: int) -> None:
