@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import structlog
@@ -248,15 +249,17 @@ class Judge:
             ready: list[Asked] = []
             while queue and queue[0].scores is not None:
                 ready.append(queue.popleft())
-            if not ready:
-                return
-            await self._publish(batch, ready)
-            passing("judge.published")
-            await self._writer.advance(batch, self._guard.position(batch, ready[-1].record))
-            for asked in ready:
-                _let_go(asked.batch)
+            for epoch, run in groupby(ready, key=lambda asked: asked.source.epoch):
+                await self._send(batch, list(run), epoch)
 
-    async def _publish(self, batch: Batch, ready: Sequence[Asked]) -> None:
+    async def _send(self, batch: Batch, ready: Sequence[Asked], epoch: int) -> None:
+        await self._publish(batch, ready, epoch)
+        passing("judge.published")
+        await self._writer.advance(batch, self._guard.position(batch, ready[-1].record, epoch))
+        for asked in ready:
+            _let_go(asked.batch)
+
+    async def _publish(self, batch: Batch, ready: Sequence[Asked], epoch: int) -> None:
         items, outgoing = [], []
         for asked in ready:
             scores = asked.scores or []
@@ -268,7 +271,7 @@ class Judge:
             items,
             topic=batch.topic,
             partition=batch.partition,
-            epoch=self._guard.epoch(batch),
+            epoch=epoch,
             partition_count=self._context.partitions[Topics.MEASUREMENTS],
         )
         if outgoing:

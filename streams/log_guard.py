@@ -37,14 +37,15 @@ class LogGuard:
         self._generation = -1
         self._epochs: dict[Place, int] = {}
         self._waiting: dict[Place, int] = {}
+        self._seen: dict[Place, tuple[int, int]] = {}
 
     def attach(self, app: Any) -> None:
         """Take the Faust application whose consumer is moved."""
         self._app = app
 
-    def position(self, batch: Batch, last: Any) -> Position:
-        """What to store with the results of `batch` up to the record `last`."""
-        epoch = self._epochs.get(batch.place, 0)
+    def position(self, batch: Batch, last: Any, epoch: int | None = None) -> Position:
+        """What to store with the results of `batch` up to the record `last`, of the epoch in which it was read."""
+        epoch = self._epochs.get(batch.place, 0) if epoch is None else epoch
         return Position(self._component, batch.topic, batch.partition, epoch, last.offset + 1, record_digest(last))
 
     def epoch(self, batch: Batch) -> int:
@@ -57,13 +58,20 @@ class LogGuard:
             self._generation = self._context.generation()
             self._epochs.clear()
             self._waiting.clear()
+            self._seen.clear()
         if batch.place in self._waiting:
             if batch.seeks < self._waiting[batch.place]:
                 return False  # fetched before the seek
             del self._waiting[batch.place]
-        if batch.place in self._epochs:
+        if batch.place in self._epochs and not self._jumps_back(batch):
             return True
         return await self._first(batch)
+
+    def _jumps_back(self, batch: Batch) -> bool:
+        """Whether records come again that nobody asked for: the topic was made again under a worker that holds it."""
+        seeks, after = self._seen.get(batch.place, (batch.seeks, 0))
+        self._seen[batch.place] = (batch.seeks, batch.next_offset)
+        return seeks == batch.seeks and batch.first_offset < after
 
     async def _first(self, batch: Batch) -> bool:
         warehouse = self._context.warehouse

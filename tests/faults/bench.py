@@ -104,7 +104,7 @@ class Bench:
         """The components whose worker is at work; waits for one."""
         deadline = time.monotonic() + JOIN_S
         while time.monotonic() < deadline:
-            found = [name for name in COMPONENTS if self._has_joined(self.stack.processes[name].pid)]
+            found = [name for name, one in list(self.stack.processes.items()) if self._has_joined(one.pid)]
             if found:
                 return found
             time.sleep(0.1)

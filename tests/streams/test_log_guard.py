@@ -162,6 +162,21 @@ async def test_a_topic_made_again_and_grown_past_the_stored_offset_is_a_new_epoc
     assert await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 1) == [(1, 9)]
 
 
+async def test_a_topic_made_again_under_a_reader_is_a_new_epoch(log: Log, sqlite_warehouse: Warehouse) -> None:
+    """Nobody need join or leave the group: the reader sees that offsets come again."""
+    await log.write(6)
+    reader = Reader(log, sqlite_warehouse)
+    running = asyncio.create_task(reader.read(lambda seen: len(seen) >= 9))
+    while len(reader.seen) < 6:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    await log.delete()
+    await log.make()
+    await log.write(3)
+    assert await running == [*((0, offset) for offset in range(6)), *((1, offset) for offset in range(3))]
+    await log.write(1)
+    assert await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 1) == [(1, 3)]
+
+
 async def test_a_new_warehouse_is_filled_from_the_beginning(log: Log, sqlite_warehouse: Warehouse) -> None:
     """There is a commit, and the warehouse knows of nothing: it was lost, or restored from before the first record."""
     await log.write(7)
