@@ -57,6 +57,9 @@ class ChunkConsumer(driver.Consumer):
                     return
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 message = _as_message(tp, chunk, generation, self.seeks[tp])
+                if message.offset <= (self._read_offset[tp] or -1):
+                    # The topic was made again and its offsets come anew; Faust would drop what it takes to be read.
+                    self._read_offset[tp] = None
                 self._ledgers.setdefault(tp, OrderedDict())[(generation, message.offset)] = False
                 yield tp, message
 

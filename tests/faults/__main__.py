@@ -165,10 +165,7 @@ def main() -> int:
                 suite = Suite(world, base / world_name, expected)
                 closing.callback(suite.close)
                 results += _run_all(suite, chosen, options, console)
-    if options.json:
-        for result in results:
-            print(orjson.dumps(asdict(result)).decode())
-    else:
+    if not options.json:
         Console(width=None if sys.stdout.isatty() else 160).print(_table(results))
     return 0 if results and all(result.is_right for result in results) else 1
 
@@ -182,6 +179,8 @@ def _run_all(suite: Suite, chosen: dict[str, Fault], options: Any, console: Cons
             task = progress.add_task(f"{name} ({rounds})", total=1)
             result = suite.run(name, fault, rounds)
             results.append(result)
+            if options.json:
+                print(orjson.dumps(asdict(result)).decode(), flush=True)
             progress.update(task, completed=1, description=f"{name} ({rounds}): {_word(result)}")
             for line in result.account.told:
                 console.print(f"  {line}", markup=False, highlight=False)

@@ -55,7 +55,9 @@ class Bench:
         self.restarts, self.judge_port = 0, free_port()
         config = CONFIG.replace("PREFIX", prefix).replace("WEBHOOK", self.webhooks.url)
         folder.mkdir(parents=True, exist_ok=True)
-        self.stack = Stack(folder, world.kafka.address, world.new_warehouse(folder), config)
+        for_workers, for_looking = world.new_warehouse(folder)
+        self.stack = Stack(folder, world.kafka.address, for_workers, config)
+        self.stack.warehouse_url = for_looking
         self._lock, self._ended, self._watched = threading.RLock(), threading.Event(), True
         self.start_judge()
         self.stack.start()

@@ -41,8 +41,9 @@ class World(Protocol):
     broker: Broker
     kafka: Proxy
 
-    def new_warehouse(self, folder: Path) -> str:
-        """The URL of an empty one, for the workers."""
+    def new_warehouse(self, folder: Path) -> tuple[str, str]:
+        """The URLs of an empty one: for the workers, and for looking, past the proxy. (libpq may wait with Python's lock
+        held, and the proxy is a thread of this process.)"""
         ...
 
     def warehouse_away(self, seconds: float) -> None:
@@ -81,9 +82,9 @@ class Embedded:
         self.broker: Broker = broker
         self._file = Path()
 
-    def new_warehouse(self, folder: Path) -> str:
+    def new_warehouse(self, folder: Path) -> tuple[str, str]:
         self._file = folder / "warehouse.db"
-        return f"sqlite:///{self._file}"
+        return f"sqlite:///{self._file}", f"sqlite:///{self._file}"
 
     def warehouse_away(self, seconds: float) -> None:
         with self._locked():
@@ -152,11 +153,11 @@ class Production:
         closing.callback(self._postgres.stop)
         self._database = ""
 
-    def new_warehouse(self, folder: Path) -> str:
+    def new_warehouse(self, folder: Path) -> tuple[str, str]:
         url = make_url(self._make())
         self._database = str(url.database)
         through = url.set(host="127.0.0.1", port=self._postgres.port)
-        return through.render_as_string(hide_password=False)
+        return through.render_as_string(hide_password=False), url.render_as_string(hide_password=False)
 
     def warehouse_away(self, seconds: float) -> None:
         self._postgres.refuse()
