@@ -33,7 +33,7 @@ class Batch:
     rounds: Rounds
     histograms: Groups
     row: NDArray[np.int64]
-    fine: NDArray[np.int64]
+    bins: NDArray[np.int64]
 
     def by_rounds(self, values: NDArray[Any]) -> NDArray[Any]:
         """From the order of the histograms to that of the rounds."""
@@ -68,7 +68,7 @@ class PassFail:
         counts : of each of `batch.histograms` before the batch. int[h, 2]
         """
         histograms = batch.histograms
-        passed = batch.fine[histograms.order]
+        passed = batch.bins[histograms.order]
         ones = histograms.sums(passed) + counts[histograms.of, 1]
         total = histograms.rank + 1 + counts.sum(axis=1)[histograms.of]
         paid = np.where(passed[:, None] == 1, self._odds, 1.0) * total[:, None]
@@ -125,8 +125,7 @@ class Graded:
         counts : of each of `batch.histograms` before the batch. int[h, 64]
         """
         histograms, order = batch.histograms, batch.histograms.order
-        bins = self.bin(store, batch.row, batch.fine)[order]
-        ranked = ranks.ranked(histograms, counts, bins)
+        ranked = ranks.ranked(histograms, counts, batch.bins[order])
         row = batch.row[order]
         ordinal = store["seen"][row].astype(np.uint64) + batch.groups.rank[order].astype(np.uint64)
         cells = ranks.cells(ranked, randomiser.uniforms(store["seed"][row], ordinal))

@@ -132,7 +132,8 @@ class Track:
         fine, outside = self.kind.places(store, part.row, part.value)
         histograms = groups.sorted() if self.cells == 1 else Groups(part.row * self.cells + part.cell)
         counts = self._histograms(histograms.keys)
-        paid = self.kind.pay(Batch(groups, rounds, histograms, part.row, fine), counts, store)
+        bins = self.kind.bin(store, part.row, fine)
+        paid = self.kind.pay(Batch(groups, rounds, histograms, part.row, bins), counts, store)
         r, mean = recursion.run(rounds, store["r"][rows[rounds.groups]], paid)
         back = rounds.back()
 
@@ -151,7 +152,7 @@ class Track:
         store["seen"][rows] += n[last].astype(np.uint32)
         if beyond is not None:
             store["outside"][rows] = np.minimum(beyond[last], OUTSIDE_MOST)
-        self._count(part.row[kept], part.cell[kept], self.kind.bin(store, part.row[kept], fine[kept]))
+        self._count(part.row[kept], part.cell[kept], bins[kept], once=len(rows) == len(t))
         self._push(groups, np.flatnonzero(kept & (t % STRIDE == 0)), part, t, sums)
 
         events = []
@@ -184,9 +185,13 @@ class Track:
             counts[place] += self.more[int(rows[place])][cells[place]]
         return counts
 
-    def _count(self, row: NDArray[np.int64], cell: NDArray[np.int64], bins: NDArray[np.int64]) -> None:
+    def _count(self, row: NDArray[np.int64], cell: NDArray[np.int64], bins: NDArray[np.int64], *, once: bool) -> None:
+        """Add to the histograms; `once`: each row comes once, which numpy does faster."""
         counts = self.store["counts"]
-        np.add.at(counts, (row, cell, bins), 1)
+        if once:
+            counts[row, cell, bins] += 1
+        else:
+            np.add.at(counts, (row, cell, bins), 1)
         if self.kind.counts_type is np.uint16:
             for full in np.unique(row[counts[row, cell, bins] >= FULL_BIN]).tolist():
                 self.more[full] = self.more.get(full, 0) + counts[full].astype(np.int64)
