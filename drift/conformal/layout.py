@@ -165,8 +165,8 @@ class Graded:
         return float((counts * (middles - mean) ** 2).sum()) / total
 
     def level(self, element: np.void, mean: float) -> float:
-        """The value at a place."""
-        return self.scale(element).value(mean)
+        """The value at a place; intervals end where the scale does."""
+        return self.scale(element).value(min(max(mean, 0.0), float(scale.FINE)))
 
 
 Kind = PassFail | Graded
