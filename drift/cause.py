@@ -1,10 +1,11 @@
 """Which explanation fits a change: the app, the traffic, or the judge.
 
 For each thing known of the traces (a *factor*: the model that answered, the prompt version, a kind of request, the judge's model) the
-difference between the mean scores before and after is split in two (Kitagawa: Components of a difference between two
-rates, JASA 50, 1955): what other shares of its values account for at equal scores, and what other scores account for at
-equal shares. A value seen on one side only has the score it has there on both, so that a model that replaced another counts
-as composition whole. Intervals are of a bootstrap over traces, with a fixed seed.
+difference between the mean scores before and after is split in two (after Kitagawa: Components of a difference between two
+rates, JASA 50, 1955): what other shares of its values account for (*composition*), and the rest, other scores of the same
+values (*within*). A value counts with its mean over both sides, and not with the middle of its two means: an estimate of the
+moment of a change is a little early or late, and the few traces on the wrong side would weigh as much as all others. So a
+model that replaced another is composition whole. Intervals are of a bootstrap over traces, with a fixed seed.
 
 A factor explains a change when its composition accounts for half of the difference or more, and its 90 % interval lies on that side
 of zero. That is association, not proof: what changed at the same moment for another reason is told as a cause, and where
@@ -125,15 +126,11 @@ def _split(
     old: NDArray[np.intp], x: NDArray[np.float64], new: NDArray[np.intp], y: NDArray[np.float64], count: int
 ) -> tuple[float, float]:
     """Composition and within."""
-    p, q = np.bincount(old, minlength=count) / len(x), np.bincount(new, minlength=count) / len(y)
-    sums = np.bincount(old, weights=x, minlength=count) / len(x), np.bincount(new, weights=y, minlength=count) / len(y)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        a, b = sums[0] / p, sums[1] / q
-    a, b = np.where(p > 0, a, b), np.where(q > 0, b, a)
-    seen = (p > 0) | (q > 0)
-    composition = np.sum(((q - p) * (a + b) / 2)[seen])
-    within = np.sum(((b - a) * (p + q) / 2)[seen])
-    return float(composition), float(within)
+    p, q = np.bincount(old, minlength=count), np.bincount(new, minlength=count)
+    sums = np.bincount(old, weights=x, minlength=count) + np.bincount(new, weights=y, minlength=count)
+    level = sums / np.maximum(p + q, 1)
+    composition = float(np.sum((q / len(y) - p / len(x)) * level))
+    return composition, float(y.mean() - x.mean()) - composition
 
 
 def _coded(before: Sequence[str], after: Sequence[str]) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]:

@@ -22,8 +22,7 @@ class GroupShift(Record):
 class Effect(Record):
     """How much of a change one factor accounts for, in the unit of the score.
 
-    `composition`: by other shares of its values at equal scores; `within`: by other scores at equal shares. They sum to
-    the difference. `low`, `high`: a 90 % interval of `composition`.
+    `composition`: by other shares of its values; `within`: by other scores of the same values. They sum to the difference. `low`, `high`: a 90 % interval of `composition`.
     """
 
     factor: str

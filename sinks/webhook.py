@@ -1,4 +1,4 @@
-"""Webhooks: alerts as Slack-compatible messages, or as signed JSON."""
+"""Webhooks: alerts and drift events as Slack-compatible messages, or as signed JSON."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from schemas.alert import Alert
+from schemas.drift_event import DriftEvent
 from schemas.errors import EvalstreamError, Unavailable
 from schemas.settings import DestinationSettings
+from sinks.drift_message import drift_message, escaped
 
 SIGNATURE_HEADER = "X-Evalstream-Signature"
 TIMESTAMP_HEADER = "X-Evalstream-Timestamp"
@@ -50,7 +52,7 @@ class Webhooks:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def send(self, destination: DestinationSettings, body: bytes, dedup_id: str) -> None:
-        """POST an alert.
+        """POST an alert or a drift event.
 
         Raises
         ------
@@ -58,7 +60,7 @@ class Webhooks:
         Rejected : any other answer, or an address that is not allowed.
         """
         url = _checked_url(destination)
-        payload = orjson.dumps(slack_message(Alert.from_bytes(body))) if destination.type == "slack" else body
+        payload = orjson.dumps(_message(body)) if destination.type == "slack" else body
         headers = {"Content-Type": "application/json", ID_HEADER: dedup_id, **_signed(destination, payload)}
         timeout = aiohttp.ClientTimeout(total=destination.timeout_s)
         session = self._session(destination.allow_private)
@@ -96,18 +98,24 @@ def slack_message(alert: Alert) -> dict[str, Any]:
     where = f"{segment.project}/{segment.environment}"
     if segment.dimension:
         where += f" · {segment.dimension} = {segment.dimension_value}"
-    lines = [f"{EMOJI[alert.state]} *{alert.state}* {_escaped(alert.summary or alert.rule)}", _escaped(where)]
+    lines = [f"{EMOJI[alert.state]} *{alert.state}* {escaped(alert.summary or alert.rule)}", escaped(where)]
     lines += [
-        f"• {_escaped(change.label)}: {_escaped(change.before or '-')} → {_escaped(change.after or '-')}"
+        f"• {escaped(change.label)}: {escaped(change.before or '-')} → {escaped(change.after or '-')}"
         for change in alert.labels_changed
     ]
     lines += [
-        f"• `{_escaped(worst.trace_id)}` {_escaped(worst.explanation[:200])}" for worst in alert.worst[:MAX_WORST_SHOWN]
+        f"• `{escaped(worst.trace_id)}` {escaped(worst.explanation[:200])}" for worst in alert.worst[:MAX_WORST_SHOWN]
     ]
     return {
-        "text": f"{alert.state}: {_escaped(alert.summary or alert.rule)}",
+        "text": f"{alert.state}: {escaped(alert.summary or alert.rule)}",
         "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines)[:2900]}}],
     }
+
+
+def _message(body: bytes) -> dict[str, Any]:
+    if "rule" in orjson.loads(body):
+        return slack_message(Alert.from_bytes(body))
+    return drift_message(DriftEvent.from_bytes(body))
 
 
 def sign(secret: bytes, timestamp: str, payload: bytes) -> str:
@@ -130,10 +138,6 @@ def _check_status(answer: aiohttp.ClientResponse) -> None:
         wait = answer.headers.get("Retry-After", "")
         raise Unavailable(f"answered {answer.status}", retry_after_s=float(wait) if wait.isdigit() else 1.0)
     raise Rejected(f"answered {answer.status}")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

@@ -42,6 +42,9 @@ class MonitorSettings(Section):
         gt=0,
         description="Of all detectors and segments together, for detectors without a `patience` of their own; the patience follows from the traffic.",
     )
+    destinations: tuple[str, ...] = Field(
+        (), description="Names under `notify` that drift events go to, besides the topic `drift` and the warehouse."
+    )
     traffic_labels: tuple[str, ...] = Field(
         (),
         description="Evaluators whose label tells what kind of request a trace is; other shares of them explain a change as one of traffic.",

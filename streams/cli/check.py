@@ -93,6 +93,9 @@ def _warnings(settings: Any, source: Any, decisions: set[str]) -> list[str]:
         for name in rule.destinations or ():
             if name not in {destination.name for destination in settings.notify}:
                 found.append(str(source.error(f"no destination is called {name!r}", ("alerts", index, "destinations"))))
+    for name in settings.monitor.destinations:
+        if name not in {destination.name for destination in settings.notify}:
+            found.append(str(source.error(f"no destination is called {name!r}", ("monitor", "destinations"))))
     for index, detector in enumerate(settings.monitor.detectors):
         for name in detector.evaluators or ():
             if name not in decisions:

@@ -55,6 +55,16 @@ def test_another_model_is_a_change_of_the_app(seed: int) -> None:
     assert shares == {"a": (1.0, 0.0), "b": (0.0, 1.0)}
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_few_traces_on_the_wrong_side_do_not_hide_the_model(seed: int) -> None:
+    """The change was dated a little early: the first of 36 traces after it are still of the old model."""
+    dice = random.Random(seed)
+    before = side(900, lambda d: trace(d, RATE, 0.0), seed)
+    late = [trace(dice, RATE, 0.0) for _ in range(5)] + [trace(dice, RATE, 0.0, model="b", drop=0.4) for _ in range(31)]
+    after = Sample([score for score, _ in late], {name: [f[name] for _, f in late] for name in KINDS})
+    assert explained(before, after, KINDS).verdict == "app"
+
+
 def test_another_judge_is_a_change_of_the_judge() -> None:
     cause = told(lambda dice: trace(dice, RATE, 0.1, judge="k", drop=0.25))
     assert (cause.verdict, cause.factor) == ("judge", "judge_model")

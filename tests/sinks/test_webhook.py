@@ -8,17 +8,20 @@ import hmac
 import socket
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
 from schemas.alert import Alert, LabelChange, WorstTrace
+from schemas.drift_event import DriftEvent
 from schemas.errors import Unavailable
-from schemas.settings import DestinationSettings
+from schemas.settings import DestinationSettings, MonitorSettings, Settings
 from sinks.webhook import Rejected, Webhooks, is_private, slack_message
+from streams.notifications import notifications
 from tests.sinks.receivers import Receiver, receiving
-from tests.sinks.test_monitoring import alert
+from tests.sinks.test_monitoring import alert, drift_event
 
 ALERT: Alert = alert(
     labels_changed=(LabelChange(label="model", before="gpt-a", after="gpt-<b>"),),
@@ -63,6 +66,29 @@ async def test_a_slack_message(webhooks: Webhooks) -> None:
     assert "no answer &amp; no apology" in text
     assert "shop/test" in text
     assert "4bf9" in text
+
+
+async def test_a_drift_event_goes_out_like_an_alert(webhooks: Webhooks) -> None:
+    event = drift_event().model_copy(update={"explanation": "it fell from <0.9> to 0.5"})
+    async with receiving(Receiver()) as receiver:
+        await webhooks.send(destination(receiver.url), event.to_bytes(), event.event_id)
+        await webhooks.send(destination(receiver.url, type="slack"), event.to_bytes(), event.event_id)
+    (_, plain), (headers, slack) = receiver.received
+    assert DriftEvent.from_bytes(plain) == event
+    assert headers["Idempotency-Key"] == event.event_id
+    text = orjson.loads(slack)["blocks"][0]["text"]["text"]
+    assert "it fell from &lt;0.9&gt; to 0.5" in text
+    assert "model a gave way to b" in text and "model: a → b" in text
+
+
+def test_drift_events_are_sent_where_the_monitor_says_unless_they_are_old() -> None:
+    hook = {"type": "webhook", "url": "https://example.org"}
+    monitor = MonitorSettings(destinations=("ops",))
+    notify = tuple(DestinationSettings.model_validate({"name": name, **hook}) for name in ("ops", "others"))
+    settings = Settings(monitor=monitor, notify=notify)
+    fresh = drift_event().model_copy(update={"detected_at": datetime.now(UTC)})
+    sent = [(n.destination, n.dedup_id) for n in notifications([], [drift_event(7), fresh], settings)]
+    assert sent == [("drift", drift_event(7).event_id), ("drift", fresh.event_id), ("ops", fresh.event_id)]
 
 
 def test_a_slack_message_has_a_bounded_length() -> None:
