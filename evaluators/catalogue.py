@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from .base import BaseEvaluator
+from .profiles.evaluator import LearningEvaluator
 from .registry import BUILT_IN, evaluator_class
 
 HEAD = """# Evaluators
@@ -55,6 +56,8 @@ def _section(name: str, found: type[BaseEvaluator[Any]]) -> str:
     facts = [f"Targets: {targets}", f"lane: {found.lane}"]
     if found.default_context == "trace":
         facts.append("context: trace")
+    if issubclass(found, LearningEvaluator):
+        facts.append("learns a [profile](../concepts/profiles.md)")
     if found.default_needs_complete:
         facts.append("needs complete traces")
     lines = [f"## `{name}`", "", about, "", f"{'; '.join(facts)}.", ""]
