@@ -134,12 +134,18 @@ class Provider:
             told = f"no connection: {error.__cause__ or error}"[:MAX_MESSAGE_CHARS]
             raise AttemptFailed("APIConnectionError", told, retryable=True) from None
         except openai.OpenAIError as error:
-            raise AttemptFailed(type(error).__name__, str(error)[:MAX_MESSAGE_CHARS], retryable=False) from None
+            told = self._without_key(str(error))[:MAX_MESSAGE_CHARS]
+            raise AttemptFailed(type(error).__name__, told, retryable=False) from None
         return _completion(response.content, prompt.model)
+
+    def _without_key(self, message: str) -> str:
+        """A provider may repeat the key that it refuses; messages are logged and stored."""
+        key = self.settings.api_key.get_secret_value() if self.settings.api_key else ""
+        return message.replace(key, "[API key]") if key else message
 
     def _refused(self, error: Any) -> AttemptFailed:
         status: int = error.status_code
-        message = f"HTTP {status}: {error.message}"[:MAX_MESSAGE_CHARS]
+        message = f"HTTP {status}: {self._without_key(error.message)}"[:MAX_MESSAGE_CHARS]
         if status in LOGGED_ONCE and status not in self._said:
             self._said.add(status)
             log.error(

@@ -42,7 +42,7 @@ kafka: {{session_timeout_s: 6, partitions: 1}}
 assemble: {{quiet_s: 0.5, rootless_quiet_s: 1.0}}
 evaluators:
   - {{type: contains, name: polite, target: trace, options: {{any_of: [please]}}}}
-  - {{type: llm_judge, name: helpful, target: trace, options: {{rubric: helpfulness}}}}
+  - {{type: llm_judge, name: helpful, target: trace, options: {{rubric: toxicity}}}}
 judge: {{model: m, max_attempts: 1}}
 alerts:
   - {{name: rude, evaluator: polite, statistic: pass_rate, window_count: 5, min_samples: 5, critical: 0.9}}
@@ -93,6 +93,7 @@ def secretive(stack: Stack, rude: int, port: int) -> None:
         stack.environment["EVALSTREAM_WAREHOUSE_URL"] = stack.warehouse_url
 
 
+@pytest.mark.timeout(900)  # thirty commands, each a process
 def test_no_secret_is_logged_stored_published_or_printed(new_stack: MakeStack, tmp_path: Path, rude: int) -> None:
     stack, port = new_stack(), free_port()
     secretive(stack, rude, port)
@@ -103,7 +104,7 @@ def test_no_secret_is_logged_stored_published_or_printed(new_stack: MakeStack, t
     said = [_run(stack, "publish", str(file), "--json")]
     garbage = Hostile("garbage", Topics.TRACES, b"\x00\xff not a trace")
     asyncio.run(write(stack, [garbage]))
-    stack.until(lambda: stack.sql("SELECT count(*) FROM scores WHERE status = 'failed'") == [(8,)], "no judge failed")
+    stack.until(lambda: stack.sql("SELECT count(*) FROM scores WHERE status = 'failed'")[0][0] >= 8, "no judge failed")
     stack.until(lambda: stack.sql("SELECT count(*) FROM outbox WHERE attempts > 0")[0][0] >= 3, "nothing was sent")
     stack.until(lambda: stack.sql("SELECT count(*) FROM dead_letters")[0][0] >= 1, "no dead letter")
     said += [_post(port, token) for token in (None, "wrong", SECRETS["EVALSTREAM_HTTP_TOKEN"])]
@@ -167,7 +168,13 @@ def _misplaced(stack: Stack, text: str) -> str:
 
 def _trace(number: int) -> bytes:
     message = {"role": "assistant", "content": f"No. {number}"}
-    span = {"span_id": f"s{number}", "name": "chat", "kind": "llm", "output_messages": [message]}
+    span = {
+        "span_id": f"s{number}",
+        "name": "chat",
+        "kind": "llm",
+        "input_messages": [{"role": "user", "content": "?"}],
+        "output_messages": [message],
+    }
     span |= {"start": "2026-01-05T12:00:00Z", "end": "2026-01-05T12:00:01Z"}
     return orjson.dumps({"trace_id": f"t{number}", "spans": [span]})
 
