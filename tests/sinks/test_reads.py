@@ -148,7 +148,7 @@ def test_query_ends_in_time(warehouse: Warehouse) -> None:
     started = time.monotonic()
     with pytest.raises(ConfigError, match=r"longer than 0\.2 s"):
         warehouse.query(forever, timeout_s=0.2)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 def test_dead_letters_once(warehouse: Warehouse) -> None:

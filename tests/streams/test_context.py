@@ -41,7 +41,7 @@ async def test_it_waits_until_the_dependency_is_back() -> None:
     away = Away(2)
     began = time.monotonic()
     assert await context().patiently(BATCH, "work", away) == "here"
-    assert away.called == 3 and 0.5 < time.monotonic() - began < 5
+    assert away.called == 3 and 0.5 < time.monotonic() - began < 60
 
 
 async def test_work_of_a_partition_that_went_away_is_abandoned() -> None:

@@ -121,7 +121,7 @@ def test_results(made: list[Suite], folder: Path) -> None:
 def test_whatever_it_does_is_one_failed_score(
     made: list[Suite], folder: Path, name: str, error: str, says: str
 ) -> None:
-    suite = suite_with(made, folder, name, "polite", timeout_s=0.3)
+    suite = suite_with(made, folder, name, "polite", timeout_s=0.3 if error == "CallableTimeout" else 60.0)
     for _ in range(2):  # the process is replaced, and the next target meets a healthy one
         failed, polite, beside = decide(suite, said("many thanks")).scores
         assert (failed.status, failed.error_type) == ("failed", error), failed.explanation
@@ -222,7 +222,7 @@ def test_mistakes_are_found_without_running_it(folder: Path, source: str, name: 
 
 
 def test_any_thread_may_call_and_a_slow_one_holds_up_nobody(folder: Path) -> None:
-    pool = CallablePool(2, 1.0)
+    pool = CallablePool(2, 5.0)
     spec, results = str(folder / "checks.py"), []
 
     def work(name: str) -> None:
@@ -239,7 +239,7 @@ def test_any_thread_may_call_and_a_slow_one_holds_up_nobody(folder: Path) -> Non
     for thread in threads:
         thread.join()
     assert sorted(map(str, results)) == ["CallableTimeout", *["True"] * 20]
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 60  # twenty do not each wait for the one that hangs
     pool.close()
     with pytest.raises(CallableError, match="closed"):
         pool.call(f"{spec}:number", {})

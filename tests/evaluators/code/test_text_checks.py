@@ -61,9 +61,9 @@ SCHEMA = "{type: object, properties: {n: {type: integer, maximum: 5}, w: {patter
     ],
 )
 def test_json_schema_match(text: str, label: str, path: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     score = score_of(f"{{type: json_schema_match, options: {{schema: {SCHEMA}}}}}", said(text))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert (score.label, score.passed) == (label, label == "match")
     assert not path or score.evidence[0].path == path
 
@@ -108,10 +108,10 @@ def test_regex(options: str, text: str, label: str) -> None:
 
 
 def test_a_catastrophic_pattern_takes_linear_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     entry = "{type: regex, options: {must_not_match: ['^(a+)+$', '(x+x+)+y', '(.*)*b']}}"
     assert score_of(entry, said("a" * 200_000 + "x" * 200_000)).passed is True
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,10 @@ def test_weak_signs_pass_where_more_is_wanted() -> None:
 def test_a_long_result_takes_no_time() -> None:
     import time
 
-    started = time.monotonic()
+    started = time.process_time()
     assert score_of(ENTRY, returned("a at b.c(D:1) " * 300_000)).passed is True
     assert score_of(ENTRY, returned("<html>" + "<title>" * 300_000)).passed is True
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @needs_shared

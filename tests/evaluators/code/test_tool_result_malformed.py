@@ -129,7 +129,7 @@ def test_survives_any_text(text: str) -> None:
 def test_a_long_broken_text_takes_no_time() -> None:
     import time
 
-    started = time.monotonic()
+    started = time.process_time()
     for text in (
         "[" * 100_000,
         '{"a": ' * 100_000,
@@ -138,7 +138,7 @@ def test_a_long_broken_text_takes_no_time() -> None:
         '{"a": "' + "x" * 500_000,
     ):
         json_damage(text)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @needs_shared

@@ -289,6 +289,6 @@ def test_ten_megabytes_take_bounded_time() -> None:
     flat = [(f"llm.input_messages.{i}.message.content", {"stringValue": "y" * 900}) for i in range(10_000)]
     for attributes in ([("gen_ai.input.messages", {"stringValue": text})], flat):
         data = json_record(attributes)
-        begun = time.perf_counter()
+        begun = time.process_time()
         decode(data, HASHER)
-        assert time.perf_counter() - begun < 5
+        assert time.process_time() - begun < 5
