@@ -69,7 +69,7 @@ def story(data: Path, environment: dict[str, str]) -> list[str]:
     run("status", "--wait", str(SETTLE_S), "--caught-up", meaning="everything that was sent has been worked on")
     wait_for(lambda: run.rows("alerts") and run.rows("drift"), 15)
     run("scores", "--summary")
-    run("drift", meaning="a detector noticed that the scores changed")
+    run("drift", "--evaluator", "tool_call_schema_valid", meaning="a detector noticed that the scores changed")
     run("alerts", "--limit", "1", meaning="and a rule that they are too low")
     alerts = run.rows("alerts")
     worst = next((trace["trace_id"] for alert in alerts for trace in alert["worst"]), None)
