@@ -22,6 +22,7 @@ HEARTBEAT_S = 1.0
 COMMIT_INTERVAL_S = 0.3
 BUFFERED_CHUNKS = 4
 EXIT_FATAL = 3
+METADATA_AGE_S = 10.0  # a topic that was made again is noticed by then
 QUIET_FOR_S = 86_400.0  # Faust's own "slow processing" complaints do not know of late acknowledgement
 
 Receive = Callable[[Batch], Awaitable[None]]
@@ -51,6 +52,7 @@ def build_app(component: str, settings: KafkaSettings, receivers: Mapping[str, R
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=int(METADATA_AGE_S * 1000),
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=HEARTBEAT_S,
         broker_commit_interval=COMMIT_INTERVAL_S,
