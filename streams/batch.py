@@ -53,6 +53,21 @@ class Batch:
         self.event.ack()
 
 
+@dataclass(slots=True, eq=False)
+class AtRest(Batch):
+    """A partition at whose end nothing comes: the position of its reader, in place of records."""
+
+    position: int = 0
+
+    @property
+    def first_offset(self) -> int:
+        return self.position
+
+    @property
+    def next_offset(self) -> int:
+        return self.position
+
+
 async def sleep_until(event: asyncio.Event, seconds: float) -> bool:
     """Wait for `event`, at most `seconds`; whether it came."""
     try:

@@ -70,7 +70,7 @@ class Evaluate:
         self._overload = self._new_overload()
         self._gathering = SessionGathering(context, progress, self._dead_letters)
         self._sessions = SessionEvaluation(context, progress, suite, guard, self._dead_letters, self._overload)
-        self._feedback = Feedback(context, progress, self._dead_letters)
+        self._feedback = Feedback(context, progress, guard, self._dead_letters)
         self._profiles = KnownProfiles(context, suite)
         self._swept = 0.0
 
@@ -95,7 +95,8 @@ class Evaluate:
         try:
             if await self._guard.admits(batch):
                 self._overload.note(batch.place, batch.records[0])
-                await self._poison.work_on(batch, self._guard.epoch(batch), self._work)
+                for part in self._guard.parts(batch):
+                    await self._poison.work_on(part, self._guard.epoch(batch), self._work)
                 batch.ack()
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
@@ -255,14 +256,15 @@ class Evaluate:
             features += shown(self._suite, stored[made.trace_id].trace, made.scores)
             outgoing += score_records(made.scores)
             outgoing += request_records(made.requests, self._context.producer.max_record_bytes)
-        outgoing += measurement_records(
-            items,
-            features,
-            topic=batch.topic,
-            partition=batch.partition,
-            epoch=self._guard.epoch(batch),
-            partition_count=self._context.partitions[Topics.MEASUREMENTS],
-        )
+        if not self._guard.was_measured(batch.place, batch.first_offset):
+            outgoing += measurement_records(
+                items,
+                features,
+                topic=batch.topic,
+                partition=batch.partition,
+                epoch=self._guard.epoch(batch),
+                partition_count=self._context.partitions[Topics.MEASUREMENTS],
+            )
         written = {arrival.trace.trace_id: arrival.written for arrival in arrivals}
         outgoing += [
             member_record(stored[tid].trace, when) for tid, when in written.items() if stored[tid].trace.session_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
@@ -19,6 +19,7 @@ from streams.context import Abandoned, Context
 from streams.crash_points import passing
 from streams.dead_letters import DeadLetters
 from streams.emission import score_records
+from streams.log_guard import LogGuard
 from streams.poison import PoisonGuard
 from streams.producer import Outgoing
 from streams.progress import Progress
@@ -65,40 +66,43 @@ class FeedbackRecord(Published):
 class Feedback:
     """Stores feedback as scores of kind ``human``; a later one of the same author replaces the earlier one."""
 
-    def __init__(self, context: Context, progress: Progress, dead_letters: DeadLetters) -> None:
-        self._context, self._progress, self._dead_letters = context, progress, dead_letters
+    def __init__(self, context: Context, progress: Progress, guard: LogGuard, dead_letters: DeadLetters) -> None:
+        self._context, self._progress, self._guard = context, progress, guard
+        self._dead_letters = dead_letters
         self._poison = PoisonGuard("evaluate", context, dead_letters)
 
     async def receive(self, batch: Batch) -> None:
         """Store the human scores of a chunk and publish them on `scores`."""
         self._progress.note(batch)
         try:
-            await self._poison.work_on(batch, 0, self._work)
-            batch.ack()
+            if await self._guard.admits(batch):
+                await self._poison.work_on(batch, self._guard.epoch(batch), self._work)
+                batch.ack()
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
 
     async def _work(self, batch: Batch) -> None:
-        context, scores, letters = self._context, [], []
+        context, epoch = self._context, self._guard.epoch(batch)
+        scores, letters = [], []
         for record in batch.records:
             try:
                 given = FeedbackRecord.from_bytes(record.value or b"")
                 if not given.is_valid:
                     raise InvalidRecord("out_of_range", f"score must be in [0, 1], got {given.score}")
-                scores.append(self._as_score(given, record))
+                scores.append(self._as_score(given, record, epoch))
             except Exception as error:  # whatever it is, one record must not stop the stream
                 if not isinstance(error, InvalidRecord):
                     log.exception("reading feedback failed", offset=record.offset)
-                letters.append(self._dead_letters.letter(record, batch.topic, 0, error))
+                letters.append(self._dead_letters.letter(record, batch.topic, epoch, error))
         await self._dead_letters.bury(batch, letters)
         passing("feedback.read", about=[score.trace_id for score in scores])
-        if scores:
-            kept = await context.in_thread(batch, "feedback", lambda: context.warehouse.write_feedback(scores))
-            context.drop("feedback", "deleted", len(scores) - len(kept))
-            await context.patiently(batch, "feedback", lambda: context.producer.publish(score_records(kept)))
-            count_decisions(context.metrics, kept, ())
+        position = self._guard.position(batch, batch.records[-1])
+        kept = await context.in_thread(batch, "feedback", lambda: context.warehouse.write_feedback(scores, [position]))
+        context.drop("feedback", "deleted", len(scores) - len(kept))
+        await context.patiently(batch, "feedback", lambda: context.producer.publish(score_records(kept)))
+        count_decisions(context.metrics, kept, ())
 
-    def _as_score(self, given: FeedbackRecord, record: object) -> Score:
+    def _as_score(self, given: FeedbackRecord, record: Any, epoch: int) -> Score:
         comment = self._context.redactor.text(given.comment)
         return Score(
             trace_id=given.trace_id,
@@ -115,7 +119,7 @@ class Feedback:
             passed=given.score >= PASS_AT,
             explanation=comment,
             event_time=given.time or record_time(record),
-            source=Source(topic=Topics.FEEDBACK, partition=record.partition, offset=record.offset),  # type: ignore[attr-defined]
+            source=Source(topic=Topics.FEEDBACK, partition=record.partition, offset=record.offset, epoch=epoch),
         )
 
 

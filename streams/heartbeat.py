@@ -14,6 +14,7 @@ import structlog
 from schemas.errors import Unavailable
 from streams.component import Component
 from streams.context import Context
+from streams.log_guard import LogGuard
 from streams.progress import Progress
 from streams.reload import Reloading
 
@@ -26,9 +27,15 @@ class Heartbeat:
     """The state of one worker; `instance` is new at every start, `url` is where its probes listen."""
 
     def __init__(
-        self, component: Component, context: Context, progress: Progress, reloading: Reloading, url: str | None
+        self,
+        component: Component,
+        context: Context,
+        progress: Progress,
+        guard: LogGuard,
+        reloading: Reloading,
+        url: str | None,
     ) -> None:
-        self._component, self._context, self._progress = component, context, progress
+        self._component, self._context, self._progress, self._guard = component, context, progress, guard
         self._reloading, self._url = reloading, url
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._started = datetime.now(UTC)
@@ -45,7 +52,7 @@ class Heartbeat:
             "ready": self._context.generation() > 0,
             "assigned": assigned,
             "lag": lag,
-            "caught_up": lag == 0 and not busy,
+            "caught_up": lag == 0 and not busy and self._guard.has_compared(self._progress),
             "pid": os.getpid(),
             "http": self._url,
             "configured_at": datetime.fromtimestamp(self._reloading.loaded_at, UTC).isoformat(),

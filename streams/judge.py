@@ -39,6 +39,7 @@ from streams.verdict_writer import VerdictWriter
 log = structlog.get_logger(__name__)
 
 Place = tuple[str, int]
+REPEATS_EVERY_S = 0.05
 SURVIVED_S = 10.0  # what kills a process does so at once; a slow provider must not hold up the partition
 
 
@@ -98,11 +99,24 @@ class Judge:
         try:
             if await self._guard.admits(batch):
                 batch.open = 1  # holds the acknowledgement until all parts are taken up
-                await self._poison.work_on(batch, self._guard.epoch(batch), lambda part: self._take_up(batch, part))
+                for part in self._guard.parts(batch):
+                    await self._let_repeats_leave(batch, part)
+                    await self._poison.work_on(part, self._guard.epoch(batch), lambda part: self._take_up(batch, part))
                 batch.forget_records()
                 _let_go(batch)
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+
+    async def _let_repeats_leave(self, batch: Batch, part: Batch) -> None:
+        """Begin what was not measured yet when all that was measured before is settled: then it is measured as before."""
+        place = batch.place
+        while (queue := self._queues.get(place)) and (
+            self._guard.was_measured(place, queue[0].source.offset)
+            and not self._guard.was_measured(place, part.first_offset)
+        ):
+            if not self._context.holds(batch):
+                raise Abandoned("waiting for what was measured before")
+            await asyncio.sleep(REPEATS_EVERY_S)
 
     async def tick(self) -> None:
         """Shed more or less, by how long those that are next to leave have waited; run canaries that are due."""
@@ -263,9 +277,10 @@ class Judge:
         items, outgoing = [], []
         for asked in ready:
             scores = asked.scores or []
-            items += positioned(
-                asked.source.offset, scores, asked.request.dimensions, self._context.settings.monitor, asked.vectors
-            )
+            if not self._guard.was_measured(batch.place, asked.source.offset):
+                items += positioned(
+                    asked.source.offset, scores, asked.request.dimensions, self._context.settings.monitor, asked.vectors
+                )
             outgoing += score_records(scores)
         outgoing += measurement_records(
             items,

@@ -130,7 +130,8 @@ class SessionEvaluation:
         try:
             if await self._guard.admits(batch):
                 self._overload.note(batch.place, batch.records[0])
-                await self._poison.work_on(batch, self._guard.epoch(batch), self._work)
+                for part in self._guard.parts(batch):
+                    await self._poison.work_on(part, self._guard.epoch(batch), self._work)
                 batch.ack()
         except Abandoned:
             log.info("partition taken away", topic=batch.topic, partition=batch.partition)
@@ -185,7 +186,8 @@ class SessionEvaluation:
         count_passed_over(context.metrics, (k.passed_over for k in kept), names)
         if source in known.sources.values():
             kept += await context.in_thread(batch, "restating", lambda: warehouse.restate([newest.trace_id], [source]))
-        items = [item for k in kept for item in positioned(record.offset, k.scores, dims, context.settings.monitor)]
+        fresh = () if self._guard.was_measured(batch.place, record.offset) else kept
+        items = [item for k in fresh for item in positioned(record.offset, k.scores, dims, context.settings.monitor)]
         return [
             *[
                 out

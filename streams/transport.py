@@ -135,6 +135,11 @@ class ChunkConsumer(driver.Consumer):
         """The last commit known of; None while there is none."""
         return self._committed_offset[tp]
 
+    async def put_back(self, tp: TP, offset: int) -> bool:
+        """Commit `offset`, which may lie before the last commit, for the log is another one. False: not ours any more."""
+        self._committed_offset[tp] = offset
+        return bool(await self._commit({tp: offset}))
+
     async def seek(self, partition: TP, offset: int) -> None:
         """Read `partition` again from `offset`; chunks handed out before are forgotten, and carry a lower count."""
         self._ledgers.pop(partition, None)

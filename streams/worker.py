@@ -107,19 +107,20 @@ class _Worker:
             guard.attach(self._app)
             self._metrics.observers += [lambda: progress.observe(self._metrics), component.observe]
             reloading = Reloading(self._load, context, component, intake, suite)
-            heartbeat, ends = Heartbeat(component, context, progress, reloading, url), LogEnds(context, progress)
-            await self._serve(component, heartbeat, intake, (partial(reloading.run, self._reload), ends.run))
+            heartbeat = Heartbeat(component, context, progress, guard, reloading, url)
+            beside = (partial(reloading.run, self._reload), LogEnds(context, progress).run)
+            await self._serve(component, heartbeat, intake, partial(guard.look, progress), beside)
         finally:
             await context.producer.close()
             context.warehouse.close()
 
     async def _serve(
-        self, component: Component, heartbeat: Heartbeat, intake: Intake, others: Iterable[Beside]
+        self, component: Component, heartbeat: Heartbeat, intake: Intake, look: Beside, others: Iterable[Beside]
     ) -> None:
         await component.start()
         await self._app.start()
         beside = [asyncio.create_task(run()) for run in (heartbeat.run, *others)]
-        ticking = asyncio.create_task(self._tick(component))
+        ticking = asyncio.create_task(self._tick(component, look))
         log.info("started", component=self._name, instance=heartbeat.instance)
         await self._stop.wait()
         await self._drain(component, intake, ticking)
@@ -150,9 +151,10 @@ class _Worker:
             ticking.cancel()
         await asyncio.gather(ticking, return_exceptions=True)
 
-    async def _tick(self, component: Component) -> None:
+    async def _tick(self, component: Component, look: Beside) -> None:
         while not await sleep_until(self._stop, TICK_S):
             try:
+                await look()
                 await component.tick()
             except Fatal as error:
                 log.error("fatal", reason=str(error))

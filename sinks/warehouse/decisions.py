@@ -85,9 +85,9 @@ class Decisions(Part):
         stored = self._write(decisions, positions, answered=[score.key for score in verdicts])
         return [score for found in stored for score in found.scores]
 
-    def write_feedback(self, given: Sequence[Score]) -> list[Score]:
-        """Store what people said; of two scores under one key the later stays. What they said of a trace that was
-        deleted is left out; returns what was not."""
+    def write_feedback(self, given: Sequence[Score], positions: Sequence[Position] = ()) -> list[Score]:
+        """Store what people said; of two scores under one key the later stays, and what was said of a trace that
+        was deleted is left out; and how far the topic was read. Returns what was not left out."""
         now = self.database.time(datetime.now(UTC))
         with self.database.write() as connection:
             ids = sorted({score.trace_id for score in given})
@@ -97,6 +97,7 @@ class Decisions(Part):
             kept = [score for score in given if score.trace_id not in gone]
             rows = [score_row(self.database, score, now, measured=False) for score in kept]
             self.database.many(connection, insert_sql(scores, LATER_SCORE), sorted(rows, key=lambda row: row[:5]))
+            advance(self.database, connection, positions)
         return kept
 
     def restate(self, trace_ids: Sequence[str], sources: Sequence[Source]) -> list[TraceDecisions]:

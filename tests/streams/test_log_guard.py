@@ -16,11 +16,12 @@ from aiokafka.structs import TopicPartition
 
 from schemas.ids import Hasher
 from schemas.settings import KafkaSettings, Settings, SourceMap, Topics
-from sinks.warehouse import Warehouse
+from sinks.warehouse import Position, Warehouse
 from streams.app import build_app
 from streams.batch import Batch
 from streams.context import Context
 from streams.log_guard import LogGuard
+from streams.progress import Progress
 from tests.brokers import RunningBroker
 
 DEADLINE_S = 120
@@ -99,12 +100,19 @@ class Reader:
             generation=lambda: self._app.consumer_generation_id,
         )
         self._warehouse, self.seen = warehouse, list[tuple[int, int]]()
-        self._guard = LogGuard("guarded", context)
+        self.measured, self.cuts = list[int](), list[list[int]]()
+        self._guard, self._progress = LogGuard("guarded", context), Progress(log.prefix)
         self._app = build_app("guarded", kafka, {Topics.TRACES: self._receive})
         self._guard.attach(self._app)
+        self._progress.attach(self._app)
 
     async def _receive(self, batch: Batch) -> None:
+        self._progress.note(batch)
         if await self._guard.admits(batch):
+            for part in self._guard.parts(batch):
+                self.cuts.append([record.offset for record in part.records])
+                if not self._guard.was_measured(part.place, part.first_offset):
+                    self.measured += self.cuts[-1]
             epoch = self._guard.epoch(batch)
             self.seen += [(epoch, record.offset) for record in batch.records]
             position = self._guard.position(batch, batch.records[-1])
@@ -116,8 +124,9 @@ class Reader:
         await self._app.start()
         try:
             deadline = time.monotonic() + DEADLINE_S
-            while not done(self.seen) and time.monotonic() < deadline:  # noqa: ASYNC110
+            while not done(self.seen) and time.monotonic() < deadline:
                 await asyncio.sleep(0.05)
+                await self._guard.look(self._progress)
             await asyncio.sleep(1.0)
         finally:
             await self._app.stop()
@@ -183,8 +192,7 @@ async def test_a_topic_made_again_under_a_reader_is_a_new_epoch(log: Log, sqlite
     await log.write(3)
     assert await running == [*((0, offset) for offset in range(6)), *((1, offset) for offset in range(3))]
     await log.write(1)
-    seen = await Reader(log, sqlite_warehouse).read(lambda seen: (1, 3) in seen)
-    assert seen[-1] == (1, 3) and {epoch for epoch, _ in seen} == {1}, "a commit does not go back, so some come again"
+    assert await Reader(log, sqlite_warehouse).read(lambda seen: (1, 3) in seen) == [(1, 3)], "the commit went back too"
 
 
 async def test_a_new_warehouse_is_filled_from_the_beginning(log: Log, sqlite_warehouse: Warehouse) -> None:
@@ -194,8 +202,9 @@ async def test_a_new_warehouse_is_filled_from_the_beginning(log: Log, sqlite_war
     with sqlite_warehouse.database.write() as connection:
         connection.exec_driver_sql("DELETE FROM positions")
     await log.write(1)
-    seen = await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 8)
-    assert seen == [(0, offset) for offset in range(8)]
+    reader = Reader(log, sqlite_warehouse)
+    assert await reader.read(lambda seen: len(seen) >= 8) == [(0, offset) for offset in range(8)]
+    assert reader.measured == [7]
 
 
 async def test_a_commit_ahead_of_the_warehouse_is_read_again(log: Log, sqlite_warehouse: Warehouse) -> None:
@@ -205,12 +214,30 @@ async def test_a_commit_ahead_of_the_warehouse_is_read_again(log: Log, sqlite_wa
     [copied] = sqlite_warehouse.positions("guarded").values()
     await log.write(6)
     await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 6)
-    with sqlite_warehouse.database.write() as connection:
-        connection.exec_driver_sql(f"UPDATE positions SET next_offset = 4, digest = '{copied.digest}'")
+    _put_back(sqlite_warehouse, copied)
     await log.write(2)
-    seen = await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 8)
-    assert seen == [(0, offset) for offset in range(4, 12)]
+    reader = Reader(log, sqlite_warehouse)
+    assert await reader.read(lambda seen: len(seen) >= 8) == [(0, offset) for offset in range(4, 12)]
+    assert reader.measured == [10, 11], "the rest was measured before"
+    assert not any(9 in cut and 10 in cut for cut in reader.cuts), "and is not worked on together with it"
     assert _gaps(sqlite_warehouse) == []
+
+
+async def test_what_is_behind_a_restored_warehouse_is_read_though_nothing_new_comes(
+    log: Log, sqlite_warehouse: Warehouse
+) -> None:
+    await log.write(4)
+    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 4)
+    [copied] = sqlite_warehouse.positions("guarded").values()
+    await log.write(6)
+    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 6)
+    _put_back(sqlite_warehouse, copied)
+    reader = Reader(log, sqlite_warehouse)
+    assert await reader.read(lambda seen: len(seen) >= 6) == [(0, offset) for offset in range(4, 10)]
+    assert reader.measured == []
+    await log.write(1)
+    again = Reader(log, sqlite_warehouse)
+    assert await again.read(lambda seen: len(seen) >= 1) == [(0, 10)] and again.measured == [10]
 
 
 async def test_what_retention_took_is_a_gap_on_record(log: Log, sqlite_warehouse: Warehouse) -> None:
@@ -221,6 +248,14 @@ async def test_what_retention_took_is_a_gap_on_record(log: Log, sqlite_warehouse
     seen = await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 3)
     assert seen == [(0, 12), (0, 13), (0, 14)]
     assert _gaps(sqlite_warehouse) == [("guarded", Topics.TRACES, 0, 0, 5, 12, "retention")]
+
+
+def _put_back(warehouse: Warehouse, copied: Position) -> None:
+    """What is left of what was read when an older copy takes the warehouse's place."""
+    with warehouse.database.write() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE positions SET next_offset = {copied.next_offset}, digest = '{copied.digest}'"
+        )
 
 
 def _gaps(warehouse: Warehouse) -> list[tuple[Any, ...]]:
