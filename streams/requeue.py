@@ -22,9 +22,9 @@ from schemas.errors import Unavailable
 from schemas.ids import Hasher
 from schemas.settings import KafkaSettings
 from sinks.warehouse import StoredLetter, Warehouse
-from streams.connection import client_options
-from streams.producer import Outgoing, Producer, TooLarge
-from streams.status import partitions_of
+from streams.kafka.connection import client_options
+from streams.kafka.producer import Outgoing, Producer, TooLarge
+from streams.kafka.topics import partitions_of
 
 FETCH_BYTES = 8 * 2**20
 FETCH_MS = 2_000
@@ -172,7 +172,7 @@ def _stamp(timestamp_ms: int, oldest_ms: float) -> int | None:
 
 def _is_cut(kept_bytes: int, size_bytes: int) -> bool:
     """Whether only the beginning was kept. Redaction changes the length, the limit does not."""
-    from streams.dead_letters import MAX_PAYLOAD_BYTES
+    from streams.base.dead_letters import MAX_PAYLOAD_BYTES
 
     return kept_bytes >= MAX_PAYLOAD_BYTES and size_bytes > kept_bytes
 

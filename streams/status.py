@@ -21,8 +21,9 @@ from aiokafka.errors import KafkaError
 from schemas.errors import EvalstreamError
 from schemas.settings import Settings, Topics
 from sinks.warehouse import ComponentState
-from streams.app import group_of
-from streams.connection import client_options, why_no_answer
+from streams.kafka.app import group_of
+from streams.kafka.connection import client_options, why_no_answer
+from streams.kafka.topics import partitions_of
 from streams.opening import open_existing
 
 FRESH_S = 5.0
@@ -165,15 +166,6 @@ async def _stages(
         else:
             all_read = all_read and not behind
     return all_read
-
-
-async def partitions_of(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, list[TopicPartition]]:
-    """The partitions of each topic; a topic that does not exist has none, and is not made by asking."""
-    described = {topic["topic"]: topic for topic in await admin.describe_topics(list(topics))}
-    return {
-        name: [TopicPartition(name, p["partition"]) for p in described.get(name, {}).get("partitions", ())]
-        for name in topics
-    }
 
 
 async def _lag(

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from schemas.settings import HttpSettings
-from streams.component import COMPONENTS as WORKERS
+from streams.worker.component import COMPONENTS as WORKERS
 from tests.brokers import ROOT
 
 OTELCOL = Path(os.environ.get("EVALSTREAM_TEST_OTELCOL") or ROOT.parent / "shared" / "otelcol" / "otelcol")

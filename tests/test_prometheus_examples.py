@@ -10,8 +10,8 @@ import re2
 from ruamel.yaml import YAML
 
 from schemas.settings import HttpSettings, ReceiverSettings
-from streams.component import COMPONENTS
 from streams.telemetry.metrics import table
+from streams.worker.component import COMPONENTS
 from tests.brokers import ROOT
 
 FOLDER = ROOT / "examples" / "prometheus"

@@ -64,6 +64,11 @@ class CanarySettings(Section):
     tolerance: float = Field(0.0, ge=0, description="How far a value may be from the expected one.")
     every_s: float | None = Field(86_400.0, ge=60, description="Null: only by `evalstream canary run`.")
 
+    @property
+    def measured_as(self) -> str:
+        """The evaluator that its verdicts are scores and measurements of."""
+        return f"canary:{self.name}"
+
 
 class JudgeSettings(Section):
     """The model behind `llm_judge` evaluators: any OpenAI-compatible endpoint."""

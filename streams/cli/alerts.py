@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli import console, exits, options
+from streams import exits
+from streams.cli import console, options
 from streams.cli.drift_table import segment_text
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli import console, exits, options
+from streams import exits
+from streams.cli import console, options
 
 if TYPE_CHECKING:
     from schemas.settings import CanarySettings
-    from streams.canary import CanaryRun
     from streams.cli.locate import Located
+    from streams.judging.canary import CanaryRun
 
 canary = typer.Typer(help="Frozen labelled sets that show whether a judge changes.", no_args_is_help=True)
 
@@ -56,10 +57,10 @@ def run(
 
 async def _run_all(found: Located, chosen: list[CanarySettings]) -> list[CanaryRun]:
     from schemas.settings import Topics
-    from streams.canary import run_canary
     from streams.cli.sending import acknowledged, connected
+    from streams.judging.canary import run_canary
+    from streams.kafka.topics import ensure_topics
     from streams.opening import open_current
-    from streams.topics import ensure_topics
 
     runs = []
     warehouse = open_current(found.settings)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from streams.cli import console, exits, options
+from streams import exits
+from streams.cli import console, options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def examined(file: Path) -> dict[str, Any]:
     from evaluators.presets import with_presets
     from schemas.settings import load_settings
     from streams.access import check_exposure
-    from streams.building import build_all
+    from streams.worker.building import build_all
 
     settings, source = load_settings(file)
     suite = build_all(settings, source)

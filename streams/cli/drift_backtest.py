@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli import console, exits, options
+from streams import exits
+from streams.cli import console, options
 from streams.cli.drift_table import show_events
 from streams.cli.progress import progress
 
@@ -34,12 +35,8 @@ def backtest(
             show_default=False,
         ),
     ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="T", help="ISO 8601 or seconds since 1970.", show_default=False)
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="T", help="As --from; left out itself.", show_default=False)
-    ] = None,
+    start: options.From = None,
+    end: options.To = None,
     segment: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY", help="Only this segment of the warehouse (repeatable).", show_default=False),
@@ -47,17 +44,8 @@ def backtest(
     evaluator: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this evaluator of the warehouse.", show_default=False)
     ] = None,
-    detector: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TYPE[:OPTION=VALUE,…]",
-            help="Instead of the configured detectors (repeatable).",
-            show_default=False,
-        ),
-    ] = None,
-    false_alarms_per_day: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Instead of the configured one.", show_default=False)
-    ] = None,
+    detector: options.Detectors = None,
+    false_alarms_per_day: options.FalseAlarms = None,
     config: options.Config = None,
     data: options.Data = None,
     as_json: options.Json = False,
@@ -132,7 +120,7 @@ def _of_file(
     from drift.observations import between
     from schemas.errors import InvalidRecord
     from streams.cli.publish import check_files
-    from streams.measurement_files import read_measurements
+    from streams.files.measurements import read_measurements
 
     check_files([file])
     events, bad = [], 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from drift.backtest import Backtest
     from drift.protocol import Observations
     from schemas.measurement import Segment
-    from streams.plotting import Picture
+    from streams.cli.plotting import Picture
 
 
 def plot(
@@ -38,23 +38,10 @@ def plot(
             metavar="FILE", help="Measurements as for `backtest`, instead of the warehouse.", show_default=False
         ),
     ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="T", help="ISO 8601 or seconds since 1970.", show_default=False)
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="T", help="As --from; left out itself.", show_default=False)
-    ] = None,
-    detector: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TYPE[:OPTION=VALUE,…]",
-            help="Instead of the configured detectors (repeatable).",
-            show_default=False,
-        ),
-    ] = None,
-    false_alarms_per_day: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Instead of the configured one.", show_default=False)
-    ] = None,
+    start: options.From = None,
+    end: options.To = None,
+    detector: options.Detectors = None,
+    false_alarms_per_day: options.FalseAlarms = None,
     config: options.Config = None,
     data: options.Data = None,
     as_json: options.Json = False,
@@ -69,8 +56,8 @@ def plot(
     from schemas.errors import ConfigError
     from streams.cli.drift_backtest import chosen
     from streams.cli.locate import locate
+    from streams.cli.plotting import drawn
     from streams.cli.reading import moment
-    from streams.plotting import drawn
 
     since, until = moment(start, "--from"), moment(end, "--to")
     found, series = _series(segment, file, since, until, config, data)
@@ -92,7 +79,7 @@ def plot(
 def _picture(tried: Backtest, segment: Segment, series: Observations) -> Picture:
     import numpy as np
 
-    from streams.plotting import Picture
+    from streams.cli.plotting import Picture
 
     events, courses = tried.follow(series, segment)
     is_verdict = np.count_nonzero(series.passed >= 0) * 2 >= len(series)
@@ -110,7 +97,7 @@ def _series(
     from schemas.errors import InvalidRecord
     from streams.cli.drift_backtest import named, warehouse_of
     from streams.cli.publish import check_files
-    from streams.measurement_files import read_measurements
+    from streams.files.measurements import read_measurements
 
     if file is None:
         with warehouse_of(config, data, [text], None) as (opened, (segment,)):

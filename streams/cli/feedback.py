@@ -29,7 +29,7 @@ def feedback(
 
     from streams.cli.locate import locate, need_broker
     from streams.cli.sending import send
-    from streams.feedback import feedback_now
+    from streams.evaluating.feedback import feedback_now
 
     found = locate(config, data)
     need_broker(found)

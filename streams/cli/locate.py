@@ -13,7 +13,7 @@ from pathlib import Path
 
 from schemas.errors import ConfigError
 from schemas.settings import Settings, SourceMap, load_settings
-from streams.runtime import Runtime, data_folder, read_runtime, sqlite_url
+from streams.up.runtime import Runtime, data_folder, read_runtime, sqlite_url
 
 STARTER = Path(__file__).with_name("starter.yaml")
 DEFAULT_FILE = Path("evalstream.yaml")

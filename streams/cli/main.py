@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from schemas.errors import ConfigError, EvalstreamError, Fatal, Unavailable
-from streams.cli import exits
+from streams import exits
 from streams.cli.alerts import alerts
 from streams.cli.canary import canary
 from streams.cli.check import check

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli import console, exits, options
+from streams import exits
+from streams.cli import console, options
 
 if TYPE_CHECKING:
     from streams.cli.locate import Located
-    from streams.publishing import Problem, Tally
+    from streams.files.publishing import Problem, Tally
 
 SHOWN_PROBLEMS = 100
 
@@ -64,7 +65,7 @@ def publish(
 
 async def _publish(files: list[Path], found: Located, show: Callable[[Tally], None]) -> Tally:
     from streams.cli.sending import acknowledged, connected
-    from streams.publishing import publish_files
+    from streams.files.publishing import publish_files
 
     def tell(problem: Problem) -> None:
         console.fail(str(problem))

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.cli import console, exits, options
+from streams import exits
+from streams.cli import console, options
 
 LOOK_EVERY_S = 0.5
 
@@ -32,10 +33,10 @@ def reload(
     from pathlib import Path
 
     from schemas.errors import ConfigError
-    from streams.building import build_all
     from streams.cli.locate import locate
-    from streams.runtime import data_folder, read_runtime
     from streams.status import read_heartbeats
+    from streams.up.runtime import data_folder, read_runtime
+    from streams.worker.building import build_all
 
     folder = data_folder(data)
     runtime = read_runtime(folder)

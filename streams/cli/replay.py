@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli import console, exits, options
+from streams import exits
+from streams.cli import console, options
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from schemas.judge_request import JudgeRequest
     from schemas.settings import Settings
-    from streams.offline import Offline
-    from streams.summary import Summary
+    from streams.cli.summary import Summary
+    from streams.files.offline import Offline
 
 
 def replay(
@@ -55,9 +56,9 @@ def _replay(
 
     from evaluators.build import build_suite
     from streams.cli.run import answer_all, hasher_of, show_summary, tell_deleted, waiting
-    from streams.offline import Keeping, Offline
+    from streams.cli.summary import Summary
+    from streams.files.offline import Keeping, Offline
     from streams.opening import open_current
-    from streams.summary import Summary
 
     settings: Settings = found.settings
     suite, warehouse = build_suite(settings, found.source), open_current(settings)
@@ -100,7 +101,7 @@ async def _all(
     import asyncio
 
     from schemas.settings import Topics
-    from streams.log_range import LogRange
+    from streams.kafka.log_range import LogRange
 
     ids: set[str] = set()
     records = unreadable = 0
@@ -121,7 +122,7 @@ async def _all(
 
 def _agreed(suite: Any, requests: list[JudgeRequest], settings: Settings, yes: bool, as_json: bool) -> bool:
     """Show what judging would cost, and ask."""
-    from streams.answering import estimate
+    from streams.judging.answering import estimate
 
     if not requests:
         return False

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli import console, exits, options
+from streams import exits
+from streams.cli import console, options
 from streams.cli.publish import check_files
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from schemas.judge_request import JudgeRequest
     from schemas.settings import Settings
     from sinks.warehouse import Warehouse
-    from streams.publishing import Problem
-    from streams.summary import Summary
+    from streams.cli.summary import Summary
+    from streams.files.publishing import Problem
 
 
 def run(
@@ -82,8 +83,8 @@ def hasher_of(settings: Settings, folder: Path) -> Hasher:
     """The installation's digests: by EVALSTREAM_KEY, else by the key of the data folder."""
     from pydantic import SecretStr
 
-    from streams.context import default_hasher
-    from streams.runtime import installation_key
+    from streams.base.context import default_hasher
+    from streams.up.runtime import installation_key
 
     if settings.redaction.key is None and (key := installation_key(folder, create=False)):
         redaction = settings.redaction.model_copy(update={"key": SecretStr(key)})
@@ -115,8 +116,8 @@ def _evaluate(
 ) -> Summary:
     from datetime import UTC, datetime
 
-    from streams.offline import Offline
-    from streams.summary import Summary
+    from streams.cli.summary import Summary
+    from streams.files.offline import Offline
 
     def tell(problem: Problem) -> None:
         problems.append(problem)
@@ -145,7 +146,7 @@ def answer_all(
     """Ask the deferred evaluators, store and report what they say."""
     import asyncio
 
-    from streams.answering import answer
+    from streams.judging.answering import answer
 
     def take(request: JudgeRequest, scores: list[Any]) -> None:
         if warehouse is not None:

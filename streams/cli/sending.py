@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from schemas.errors import Unavailable
 from schemas.settings import KafkaSettings
-from streams.producer import Outgoing, Producer
-from streams.topics import ensure_topics
+from streams.kafka.producer import Outgoing, Producer
+from streams.kafka.topics import ensure_topics
 
 CONNECT_S = 15.0
 ACKNOWLEDGE_S = 60.0

@@ -43,7 +43,7 @@ def test_file(
     """
     from evaluators.build import build_suite
     from streams.cli.run import hasher_of
-    from streams.offline import Offline
+    from streams.files.offline import Offline
 
     check_files([file])
     settings, source, folder = _settings(config, data, preset)

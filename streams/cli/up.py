@@ -33,8 +33,8 @@ def up(
     """
     from schemas.settings import load_settings
     from streams.cli.locate import STARTER, config_file
-    from streams.runtime import data_folder, only_one, read_runtime
     from streams.up import Supervisor, make_plan
+    from streams.up.runtime import data_folder, only_one, read_runtime
 
     folder = data_folder(data)
     file = config_file(config)

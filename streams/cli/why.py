@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli import console, exits, options
+from streams import exits
+from streams.cli import console, options
 
 if TYPE_CHECKING:
     from schemas.score import Score

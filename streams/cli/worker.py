@@ -36,7 +36,7 @@ def worker(
     Example: KAFKA_BOOTSTRAP_SERVERS=kafka:9092 evalstream worker evaluate -c evalstream.yaml
     """
     from streams.cli.locate import locate, need_broker
-    from streams.worker import run_worker
+    from streams.worker.run import run_worker
 
     def load() -> tuple[Settings, SourceMap]:
         found = locate(config, data)

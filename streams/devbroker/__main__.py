@@ -14,10 +14,9 @@ import sys
 from pathlib import Path
 
 from schemas.errors import ConfigError, Fatal
+from streams import exits
 from streams.devbroker.server import DevBroker
 from streams.devbroker.settings import DevBrokerSettings
-
-EXIT_CONFIG, EXIT_FATAL = 2, 3
 
 
 def main() -> int:
@@ -34,7 +33,7 @@ def main() -> int:
             runner.run(_serve(DevBroker(options.data, options.port, settings)))
     except (ConfigError, Fatal) as error:
         print(f"error: {error}", file=sys.stderr)
-        return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FATAL
+        return exits.CONFIG if isinstance(error, ConfigError) else exits.FATAL
     return 0
 
 

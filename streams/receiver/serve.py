@@ -13,9 +13,9 @@ from aiohttp import web
 from schemas.errors import ConfigError, Fatal, Unavailable
 from schemas.settings import Settings, SourceMap
 from streams.access import check_exposure
-from streams.producer import Producer
+from streams.kafka.producer import Producer
+from streams.kafka.topics import ensure_topics
 from streams.receiver.server import Receiver
-from streams.topics import ensure_topics
 
 log = structlog.get_logger(__name__)
 

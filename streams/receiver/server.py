@@ -12,8 +12,8 @@ from aiohttp import web
 from schemas.errors import InvalidRecord, Unavailable
 from schemas.settings import ReceiverSettings, Topics
 from streams.access import is_allowed
-from streams.otlp_records import Prepared, prepare
-from streams.producer import Outgoing, Producer
+from streams.kafka.otlp_records import Prepared, prepare
+from streams.kafka.producer import Outgoing, Producer
 from streams.receiver import answer
 from streams.receiver.body import Encoding, Refused, encoding_of, read_body
 from streams.telemetry import Metrics

@@ -16,7 +16,7 @@ from evaluators.run import Suite
 from schemas.ids import Hasher
 from schemas.settings import Settings, Topics
 from sinks.warehouse import Position, Warehouse
-from streams.log_range import LogRange, Place
+from streams.kafka.log_range import LogRange, Place
 from streams.reconcile.decisions import Decisions
 from streams.reconcile.feedback import take_feedback
 from streams.reconcile.ground import OPEN_ENDED, READERS, Ground

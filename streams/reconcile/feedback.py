@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.errors import InvalidRecord
 from schemas.settings import Topics
-from streams.feedback import FeedbackRecord
+from streams.evaluating.feedback import FeedbackRecord
 from streams.reconcile.ground import Ground
 from streams.reconcile.report import Missing
 

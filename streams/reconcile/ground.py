@@ -11,7 +11,7 @@ from evaluators.run import Suite
 from schemas.ids import Hasher
 from schemas.settings import Settings, Topics
 from sinks.warehouse import MonitorAccount, Position, Subject, Warehouse
-from streams.log_range import LogRange, Place
+from streams.kafka.log_range import LogRange, Place
 from streams.reconcile.report import Check, Missing, Report
 from streams.reconcile.scratch import Scratch
 

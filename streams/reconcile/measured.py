@@ -16,10 +16,10 @@ from schemas.errors import InvalidRecord
 from schemas.measurement import MeasurementBatch, Segment
 from schemas.settings import Topics
 from sinks.warehouse import MeasuredRow
+from streams.base.repeats import SourcePlace, first_fresh, place_of
 from streams.reconcile.ground import Ground
 from streams.reconcile.report import Missing
 from streams.reconcile.verdicts import LOST, pair_text
-from streams.repeats import SourcePlace, first_fresh, place_of
 
 ROWS_AT_ONCE = 2_000
 _SENT = (

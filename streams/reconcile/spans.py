@@ -12,7 +12,7 @@ from schemas.otlp import decode
 from schemas.settings import Topics
 from schemas.trace import Span, Trace
 from sinks.warehouse.types import sqlite_time
-from streams.clock import record_time
+from streams.kafka.clock import record_time
 from streams.reconcile.ground import Ground
 from streams.reconcile.report import Missing
 

@@ -11,7 +11,7 @@ from schemas.judge_request import JudgeRequest
 from schemas.score import DecisionKey
 from schemas.settings import Topics
 from sinks.warehouse import WaitingRequest
-from streams.clock import record_time
+from streams.kafka.clock import record_time
 from streams.reconcile.ground import Ground
 from streams.reconcile.report import Account, Missing
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from schemas.errors import ConfigError
 from schemas.settings import Settings, SourceMap
 from streams.access import check_exposure
-from streams.runtime import Runtime, installation_key, sqlite_url
 from streams.up.child import Child
+from streams.up.runtime import Runtime, installation_key, sqlite_url
 
 LOOPBACK = "127.0.0.1"
 PYTHON = (sys.executable, "-P")  # the working directory stays out of sys.path: it may hold a `schemas` of its own

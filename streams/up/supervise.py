@@ -11,10 +11,10 @@ from collections.abc import Callable
 from itertools import groupby
 
 from schemas.errors import ConfigError, Unavailable
-from streams.cli import exits
-from streams.runtime import Component, Runtime, now, without_password, write_runtime
+from streams import exits
 from streams.up.child import Child
 from streams.up.plan import BROKER_STAGE, WORKERS, Plan
+from streams.up.runtime import Component, Runtime, now, without_password, write_runtime
 
 LOOK_EVERY_S = 0.2
 BROKER_START_S = 30.0

@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from schemas.settings import KafkaSettings, Topics
-from streams.producer import Outgoing, Producer
+from streams.kafka.producer import Outgoing, Producer
 from tests.brokers import DevBrokerProcess
 from tests.e2e.hostile import native, span
 from tests.e2e.probes import Scrape, address

@@ -36,8 +36,8 @@ from schemas.otlp import assemble, decode
 from schemas.settings import KafkaSettings, Topics, WarehouseSettings, parse_settings
 from schemas.trace import Trace
 from sinks.warehouse import Warehouse
-from streams.producer import Outgoing, Producer
-from streams.topics import ensure_topics
+from streams.kafka.producer import Outgoing, Producer
+from streams.kafka.topics import ensure_topics
 from tests.brokers import DevBrokerProcess
 
 ROOT = Path(__file__).resolve().parents[2]

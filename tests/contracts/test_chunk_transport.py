@@ -29,7 +29,7 @@ class Workers:
     def __init__(self, broker: RunningBroker, topic: str, output: Path, *arguments: str) -> None:
         self.group = uuid4().hex[:8]
         self._command = [
-            sys.executable, "-m", "tests.streams.chunk_worker", "--bootstrap", broker.bootstrap_servers,
+            sys.executable, "-m", "tests.streams.kafka.chunk_worker", "--bootstrap", broker.bootstrap_servers,
             "--topic", topic, "--group", self.group, "--output", str(output), *arguments,
         ]  # fmt: skip
         self.running: list[subprocess.Popen[bytes]] = []

@@ -10,7 +10,7 @@ from evaluators.profiles.learning import Learning
 from schemas.measurement import MeasurementBatch
 from schemas.profile import Profile, ProfileKey
 from schemas.settings import Topics, parse_settings
-from streams.learning import features_past, last_offset
+from streams.monitoring.learning import features_past, last_offset
 from tests.e2e.conftest import MakeStack
 from tests.e2e.raw_kafka import read_all
 from tests.e2e.stack import Stack

@@ -14,7 +14,7 @@ from drift.observations import of_columns
 from schemas.alert import Alert
 from schemas.measurement import MeasurementBatch
 from schemas.settings import Topics, load_settings
-from streams.repeats import SourcePlace, first_fresh
+from streams.base.repeats import SourcePlace, first_fresh
 from tests.e2e.raw_kafka import read_all
 from tests.e2e.stack import Stack
 from tests.e2e.test_pipeline import decisions

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.brokers import ROOT
 
-INSTRUMENTED = ["schemas", "streams.feedback"]
+INSTRUMENTED = ["schemas", "streams.evaluating.feedback"]
 MOST_BYTES = 4_096
 
 

@@ -21,7 +21,7 @@ from schemas.native import read_trace
 from schemas.otlp import decode
 from schemas.session import SessionClosed, SessionMember
 from schemas.settings import Topics
-from streams.feedback import FeedbackRecord
+from streams.evaluating.feedback import FeedbackRecord
 from tests.brokers import DevBrokerProcess
 from tests.e2e.hostile import PARTITIONS, Hostile
 from tests.e2e.raw_kafka import Place, make_roomy_topics, write

@@ -11,7 +11,7 @@ from schemas.session import SessionClosed, SessionMember
 from schemas.settings.pipeline import HousekeepingSettings, WarehouseSettings
 from sinks.warehouse import Position, TraceDecisions, Warehouse
 from sinks.warehouse import tables as t
-from streams.retention import prune_in_turn
+from streams.monitoring.retention import prune_in_turn
 from tests.sinks.making import conversation, judge_request, score, source
 from tests.sinks.test_deletion import _letter
 

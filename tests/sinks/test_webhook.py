@@ -19,7 +19,7 @@ from schemas.drift_event import DriftEvent
 from schemas.errors import Unavailable
 from schemas.settings import DestinationSettings, MonitorSettings, Settings
 from sinks.webhook import Rejected, Webhooks, is_private, slack_message
-from streams.notifications import notifications
+from streams.monitoring.notifications import notifications
 from tests.sinks.receivers import Receiver, receiving
 from tests.sinks.test_monitoring import alert, drift_event
 

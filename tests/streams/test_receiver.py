@@ -58,7 +58,7 @@ def start_receiver(
     port, log = free_port(), folder / "receiver.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.receiver", "-c", str(config), "--port", str(port)],
+            [sys.executable, "-m", "streams.cli.main", "receiver", "-c", str(config), "--port", str(port)],
             env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, **environ},
             cwd=ROOT,
             stdout=out,
@@ -345,7 +345,7 @@ def test_a_taken_port_is_said_plainly(dev_broker: DevBrokerProcess, tmp_path: Pa
         found.process.terminate()
         found.process.wait(10)
         done = subprocess.run(
-            [sys.executable, "-m", "streams.receiver", "-c", str(tmp_path / "evalstream.yaml")],
+            [sys.executable, "-m", "streams.cli.main", "receiver", "-c", str(tmp_path / "evalstream.yaml")],
             env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": dev_broker.bootstrap_servers},
             cwd=ROOT,
             capture_output=True,

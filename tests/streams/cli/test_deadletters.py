@@ -16,7 +16,7 @@ from schemas.ids import Hasher
 from schemas.settings import KafkaSettings, Topics
 from schemas.source import Source
 from sinks.warehouse import Warehouse
-from streams.topics import ensure_topics
+from streams.kafka.topics import ensure_topics
 from tests.brokers import DevBrokerProcess
 from tests.streams.cli.conftest import Result, Run
 from tests.warehouses import url_of

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer
 
 from schemas.ids import Hasher
 from schemas.otlp import decode
-from streams.feedback import FeedbackRecord
+from streams.evaluating.feedback import FeedbackRecord
 from tests.brokers import ROOT, DevBrokerProcess, free_port
 from tests.streams.cli.conftest import Run
 

@@ -1,0 +1,1 @@
+"""evaluate: traces, sessions and feedback become decisions."""

@@ -1,0 +1,1 @@
+"""The same work without Kafka: traces and measurements from files."""

@@ -1,0 +1,1 @@
+"""assemble: parts that belong together are gathered until they rest."""

@@ -1,0 +1,1 @@
+"""judge: requests become verdicts; canaries."""

@@ -1,0 +1,1 @@
+"""The broker's side: connections, topics, producer, and Faust with chunks of records."""

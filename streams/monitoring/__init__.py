@@ -1,0 +1,1 @@
+"""monitor: measurements become drift events, alerts and notifications."""

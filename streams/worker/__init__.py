@@ -1,0 +1,1 @@
+"""One worker: a component in its process, from the start to the end."""
