@@ -10,6 +10,7 @@ Prints a table; the exit code is 1 when anything was lost, came twice, or differ
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 import tempfile
@@ -148,6 +149,7 @@ def main() -> int:
     """Entry point."""
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that workers and brokers are ended
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of the traffic, whose broker is meant to be away
     console = Console(stderr=True)
     chosen = {name: FAULTS[name] for name in options.only or FAULTS if not options.short or FAULTS[name].short}
     results: list[Result] = []
