@@ -26,10 +26,11 @@ from schemas.settings import Topics
 from schemas.source import Source
 from schemas.trace import Trace
 from sinks.warehouse import Known, Stored, TraceDecisions
-from streams.base.context import Abandoned, Context
+from streams.base.context import Context
 from streams.base.crash_points import passing
 from streams.base.dead_letters import DeadLetters
 from streams.base.emission import measurement_records, positioned, request_records, score_records, shown
+from streams.base.in_order import InOrder
 from streams.base.log_guard import LogGuard
 from streams.base.overload import Overload
 from streams.base.poison import PoisonGuard
@@ -66,7 +67,7 @@ class Evaluate:
     def __init__(self, context: Context, progress: Progress, suite: Suite, guard: LogGuard) -> None:
         self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
         self._dead_letters = DeadLetters(self.name, context)
-        self._poison = PoisonGuard(self.name, context, self._dead_letters)
+        self._traces = InOrder(progress, guard, PoisonGuard(self.name, context, self._dead_letters), self._work)
         self._overload = self._new_overload()
         self._gathering = SessionGathering(context, progress, self._dead_letters)
         self._sessions = SessionEvaluation(context, progress, suite, guard, self._dead_letters, self._overload)
@@ -77,7 +78,7 @@ class Evaluate:
     @property
     def receivers(self) -> Mapping[str, Any]:
         return {
-            Topics.TRACES: self.receive,
+            Topics.TRACES: self._traces.receive,
             Topics.SESSION_TRACES: self._gathering.receive,
             Topics.SESSIONS: self._sessions.receive,
             Topics.FEEDBACK: self._feedback.receive,
@@ -88,18 +89,6 @@ class Evaluate:
         warehouse, versions = self._context.warehouse, self._suite.current_versions()
         await self._context.in_thread(None, "evaluator versions", lambda: warehouse.remember_evaluators(versions))
         await self._profiles.start()
-
-    async def receive(self, batch: Batch) -> None:
-        """Work on a batch of traces; acknowledged when all that came of it is durable."""
-        self._progress.note(batch)
-        try:
-            if await self._guard.admits(batch):
-                self._overload.note(batch.place, batch.records[0])
-                for part in self._guard.parts(batch):
-                    await self._poison.work_on(part, self._guard.epoch(batch), self._work)
-                batch.ack()
-        except Abandoned:
-            log.info("partition taken away", topic=batch.topic, partition=batch.partition)
 
     async def tick(self) -> None:
         """Let sessions come to their end, read new profiles, and sweep traces that stayed partial."""
@@ -148,6 +137,7 @@ class Evaluate:
 
     async def _work(self, batch: Batch) -> None:
         context, warehouse = self._context, self._context.warehouse
+        self._overload.note(batch.place, batch.records[0])
         arrivals, letters = await asyncio.to_thread(self._read, batch)
         await self._dead_letters.bury(batch, letters)
         position = self._guard.position(batch, batch.records[-1])

@@ -13,10 +13,11 @@ from schemas.ids import plain_digest
 from schemas.score import DecisionKey, Score
 from schemas.settings import Topics
 from schemas.source import Source
-from streams.base.context import Abandoned, Context
+from streams.base.context import Context
 from streams.base.crash_points import passing
 from streams.base.dead_letters import DeadLetters
 from streams.base.emission import score_records
+from streams.base.in_order import InOrder
 from streams.base.log_guard import LogGuard
 from streams.base.poison import PoisonGuard
 from streams.base.progress import Progress
@@ -67,19 +68,12 @@ class Feedback:
     """Stores feedback as scores of kind ``human``; a later one of the same author replaces the earlier one."""
 
     def __init__(self, context: Context, progress: Progress, guard: LogGuard, dead_letters: DeadLetters) -> None:
-        self._context, self._progress, self._guard = context, progress, guard
-        self._dead_letters = dead_letters
-        self._poison = PoisonGuard("evaluate", context, dead_letters)
+        self._context, self._guard, self._dead_letters = context, guard, dead_letters
+        self._given = InOrder(progress, guard, PoisonGuard("evaluate", context, dead_letters), self._work)
 
     async def receive(self, batch: Batch) -> None:
         """Store the human scores of a chunk and publish them on `scores`."""
-        self._progress.note(batch)
-        try:
-            if await self._guard.admits(batch):
-                await self._poison.work_on(batch, self._guard.epoch(batch), self._work)
-                batch.ack()
-        except Abandoned:
-            log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+        await self._given.receive(batch)
 
     async def _work(self, batch: Batch) -> None:
         context, epoch = self._context, self._guard.epoch(batch)

@@ -25,6 +25,7 @@ from streams.base.context import Abandoned, Context
 from streams.base.crash_points import passing
 from streams.base.dead_letters import DeadLetters
 from streams.base.emission import measurement_records, positioned, request_records, score_records
+from streams.base.in_order import InOrder
 from streams.base.log_guard import LogGuard
 from streams.base.overload import Overload
 from streams.base.poison import PoisonGuard
@@ -115,10 +116,10 @@ class SessionEvaluation:
         dead_letters: DeadLetters,
         overload: Overload,
     ) -> None:
-        self._context, self._progress, self._suite, self._guard = context, progress, suite, guard
+        self._context, self._suite, self._guard = context, suite, guard
         self._overload = overload
         self._dead_letters = dead_letters
-        self._poison = PoisonGuard("evaluate", context, dead_letters)
+        self._closed = InOrder(progress, guard, PoisonGuard("evaluate", context, dead_letters), self._work)
 
     def use(self, suite: Suite, overload: Overload) -> None:
         """Evaluate by these from now on."""
@@ -126,17 +127,10 @@ class SessionEvaluation:
 
     async def receive(self, batch: Batch) -> None:
         """Evaluate the sessions of a chunk, each in turn."""
-        self._progress.note(batch)
-        try:
-            if await self._guard.admits(batch):
-                self._overload.note(batch.place, batch.records[0])
-                for part in self._guard.parts(batch):
-                    await self._poison.work_on(part, self._guard.epoch(batch), self._work)
-                batch.ack()
-        except Abandoned:
-            log.info("partition taken away", topic=batch.topic, partition=batch.partition)
+        await self._closed.receive(batch)
 
     async def _work(self, batch: Batch) -> None:
+        self._overload.note(batch.place, batch.records[0])
         letters: list[DeadLetter] = []
         outgoing: list[Outgoing] = []
         for record in batch.records:
