@@ -93,6 +93,7 @@ async def test_bad_records_hurt_nobody(new_stack: MakeStack) -> None:
     _assert_failures_are_recorded(stack)
     await _assert_letters_are_on_the_topic(stack, letters)
     assert [row for row in letters.values() if row[0] == "internal_error"] == []
+    await _assert_a_batch_of_nothing_but_bad_records_is_passed(stack)
 
 
 GOOD = 12
@@ -189,6 +190,17 @@ def _assert_failures_are_recorded(stack: Stack) -> None:
         "SELECT DISTINCT status, error_type FROM scores WHERE evaluator = 'helpful' AND trace_id LIKE 'good%'"
     )
     assert judged == [("failed", "APIConnectionError")], "a wrong base_url is a failed decision, on record"
+
+
+async def _assert_a_batch_of_nothing_but_bad_records_is_passed(stack: Stack) -> None:
+    """Or the commit would be ahead of the warehouse, which means that it was restored from a copy."""
+    bad = [Hostile(f"bad-{n}", topic, b"{") for n in range(4) for topic in (Topics.TRACES, Topics.FEEDBACK)]
+    places = await write(stack, bad)
+    stack.settle()
+    positions = {(t, p): n for t, p, n in stack.sql('SELECT topic, "partition", next_offset FROM positions')}
+    assert {place: positions[place.topic, place.partition] > place.offset for place in places} == dict.fromkeys(
+        places, True
+    )
 
 
 async def _assert_letters_are_on_the_topic(stack: Stack, letters: dict[Place, Any]) -> None:
