@@ -47,7 +47,7 @@ def explained(before: Sample, after: Sample, kinds: Mapping[str, CauseKind], bes
     Parameters
     ----------
     kinds : what a change of each factor would mean.
-    beside : effects that were measured otherwise, such as `judged_anew`.
+    beside : effects that were measured otherwise, such as `judged_anew` and `effect_of` some of the traces.
     """
     n, m = len(before.scores), len(after.scores)
     if min(n, m) < LEAST_TRACES:
@@ -60,7 +60,7 @@ def explained(before: Sample, after: Sample, kinds: Mapping[str, CauseKind], bes
     difference = float(np.mean(after.scores) - np.mean(before.scores))
     effects = [*(e.model_copy(update={"within": difference - e.composition}) for e in beside)]
     effects += [
-        _effect(name, kinds[name], before, after)
+        effect_of(name, kinds[name], before, after)
         for name in kinds
         if len({*before.factors.get(name, ()), *after.factors.get(name, ())}) > 1
     ]
@@ -79,7 +79,7 @@ def explained(before: Sample, after: Sample, kinds: Mapping[str, CauseKind], bes
     if found:
         names = ", ".join(f"{e.factor} ({_portion(e, difference)})" for e in fitting)
         return Cause(verdict="unclear", explanation=f"unclear: several things changed at once, {names}", **common)
-    looked = ", ".join(kinds) or "nothing"
+    looked = ", ".join((*kinds, *(e.factor for e in beside))) or "nothing"
     return Cause(
         verdict="unclear",
         explanation=f"unclear: the scores changed by {difference:+.2g} with the traces as they were ({looked} compared)",
@@ -105,7 +105,8 @@ def judged_anew(name: str, before: Mapping[str, float], after: Mapping[str, floa
     return Effect(factor=name, kind="judge", composition=mean, within=0.0, low=mean - width, high=mean + width)
 
 
-def _effect(name: str, kind: CauseKind, before: Sample, after: Sample) -> Effect:
+def effect_of(name: str, kind: CauseKind, before: Sample, after: Sample) -> Effect:
+    """How much of the difference between two sides the factor `name` accounts for."""
     values, old, new = _coded(before.factors[name], after.factors[name])
     x, y = np.asarray(before.scores, dtype=np.float64), np.asarray(after.scores, dtype=np.float64)
     count = len(values)

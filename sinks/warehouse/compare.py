@@ -25,8 +25,9 @@ SEVERAL = " + "
 
 
 class Compared(NamedTuple):
-    """A trace: its score, and the values of the factors that are known of it."""
+    """A trace, its score, and the values of the factors that are known of it."""
 
+    trace_id: str
     score: float
     factors: Mapping[str, str]
 
@@ -106,5 +107,5 @@ class Comparisons(Series):
 
 
 def _compared(side: Iterable[Measurement], known: Mapping[str, Mapping[str, str]]) -> list[Compared]:
-    read = ((m.value if m.passed is None else float(m.passed), known.get(m.trace_id, {})) for m in side)
-    return [Compared(score, factors) for score, factors in read if score is not None]
+    scored = ((m.trace_id, m.value if m.passed is None else float(m.passed)) for m in side)
+    return [Compared(trace_id, score, known.get(trace_id, {})) for trace_id, score in scored if score is not None]

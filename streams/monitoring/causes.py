@@ -1,11 +1,18 @@
-"""What explains a drift event: the labels that changed with it, and which of app, traffic and judge fits."""
+"""What explains a drift event: the labels that changed with it, and which of app, traffic and judge fits.
+
+What requests are about is a factor even where nobody labels them: the users' words in some traces of either side are clustered
+together (drift/topics.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from drift.cause import Sample, explained, judged_anew
+import numpy as np
+
+from drift.cause import LEAST_TRACES, Sample, effect_of, explained, judged_anew
+from drift.topics import topics
 from schemas.cause import CauseKind, Effect
 from schemas.drift_event import DriftEvent
 from schemas.settings import Settings
@@ -16,6 +23,9 @@ from sinks.warehouse.explain import RELEASE_ATTRIBUTES
 OF_SPANS = ("tool", "model", "prompt_name", "prompt_version", "agent", "session")
 """Dimensions that are no property of the traffic."""
 MOST_VERDICTS = 20_000
+MOST_READ = 200
+"""Traces on either side whose texts are read, evenly spread."""
+MOST_CHARS = 2_000
 
 
 def with_cause(event: DriftEvent, warehouse: Warehouse, settings: Settings) -> DriftEvent:
@@ -39,7 +49,7 @@ def with_cause(event: DriftEvent, warehouse: Warehouse, settings: Settings) -> D
         _sample(before, known),
         _sample(after, known),
         {name: kind for name, kind in kinds.items() if name in known},
-        _canaries(event, event.changed_at, warehouse, settings),
+        [*_canaries(event, event.changed_at, warehouse, settings), *_requests(before, after, warehouse)],
     )
     labels = warehouse.label_changes(event.segment, event.changed_at, event.detected_at)
     return event.model_copy(update={"cause": cause, "labels_changed": tuple(labels)})
@@ -62,6 +72,31 @@ def _canaries(event: DriftEvent, changed: datetime, warehouse: Warehouse, settin
         effect = judged_anew(canary.measured_as, *sides)
         found += [] if effect is None else [effect]
     return found
+
+
+def _requests(before: Sequence[Compared], after: Sequence[Compared], warehouse: Warehouse) -> list[Effect]:
+    """What other requests account for, by the topics of what users said."""
+    sides = [_read(side, warehouse) for side in (before, after)]
+    named = topics([text for side in sides for _, text in side]) if min(map(len, sides)) >= LEAST_TRACES else None
+    if named is None or len(set(named)) < 2:
+        return []
+    middle = len(sides[0])
+    samples = [
+        Sample([score for score, _ in side], {"requests": part})
+        for side, part in zip(sides, (named[:middle], named[middle:]), strict=True)
+    ]
+    return [effect_of("requests", "traffic", *samples)]
+
+
+def _read(side: Sequence[Compared], warehouse: Warehouse) -> list[tuple[float, str]]:
+    """Scores of some traces and what users said in them; those in which nobody said anything are left out."""
+    chosen = [side[i] for i in np.unique(np.linspace(0, len(side) - 1, min(len(side), MOST_READ)).astype(int))]
+    traces = warehouse.traces([compared.trace_id for compared in chosen])
+    texts = {
+        trace_id: " ".join(m.content for m in trace.messages.values() if m.role == "user")[:MOST_CHARS]
+        for trace_id, trace in traces.items()
+    }
+    return [(c.score, text) for c in chosen if (text := texts.get(c.trace_id, "").strip())]
 
 
 def _sample(side: Sequence[Compared], names: set[str]) -> Sample:
