@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,6 +29,21 @@ def test_a_traceback_shows_no_values() -> None:
     said = done.stdout + done.stderr
     assert "it failed" in said and "KeyError: 20" in said and "offset=3" in said
     assert "jane.doe@example.com" not in said
+
+
+def test_a_full_disk_under_the_log_ends_no_work() -> None:
+    told = "from streams.logs import configure_logs; import structlog, sys; configure_logs()"
+    work = "[structlog.get_logger().info('x' * 10_000) for _ in range(3)]; print('went on', file=sys.stderr)"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{told}; {work}; import os; os._exit(0)"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    assert done.stderr == "went on\n"
 
 
 def test_an_error_of_the_database_shows_no_parameters(sqlite_warehouse: Warehouse) -> None:
