@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import orjson
 import pytest
 
 from schemas.settings import Topics
-from tests.brokers import DevBrokerProcess
+from tests.e2e.conftest import MakeStack
 from tests.e2e.hostile import Hostile, good_measurement, good_member, good_request
 from tests.e2e.raw_kafka import Place, write
 from tests.e2e.stack import Stack
 
 CONFIG = """\
 project: demo
-kafka: {topic_prefix: PREFIX-, session_timeout_s: 6, batch_records: 20, partitions: 4}
+kafka: {session_timeout_s: 6, batch_records: 20, partitions: 4}
 sessions: {quiet_s: 0.5}
 evaluate: {max_deaths: 1}
 evaluators:
@@ -46,30 +45,25 @@ def record(topic: str, trace_id: str, number: int) -> Hostile:
         (Topics.MEASUREMENTS, "monitor", "monitor.read"),
     ],
 )
-async def test_a_deadly_record_is_left_out(
-    tmp_path: Path, dev_broker: DevBrokerProcess, topic: str, component: str, point: str
-) -> None:
-    stack = Stack(tmp_path, dev_broker.bootstrap_servers, config=CONFIG.replace("PREFIX", f"deadly-{topic}"))
-    try:
-        stack.start(component)
-        stack.ready([component])
-        stack.kill(component)
-        names = [*(f"a{n}" for n in range(GOOD)), "deadly", *(f"b{n}" for n in range(GOOD))]
-        records = [record(topic, name, number) for number, name in enumerate(names)]
-        places = dict(zip(names, await write(stack, records), strict=True))
-        deaths = 0
-        while _dies(stack, component, f"{point}@deadly"):
-            deaths += 1
-            assert deaths < MOST_STARTS, stack.logs()
-        assert deaths
-        stack.settle([component])
-        letters = stack.sql("SELECT source_topic, source_partition, source_offset, reason FROM dead_letters")
-        assert [(Place(*row[:3]), row[3]) for row in letters] == [(places["deadly"], "poison")], letters
-        assert stack.sql("SELECT count(*) FROM attempts") == [(0,)], "what was survived is forgotten"
-        if topic in (Topics.FEEDBACK, Topics.JUDGE_REQUESTS):
-            assert {row[0] for row in stack.sql("SELECT trace_id FROM scores")} == set(names) - {"deadly"}
-    finally:
-        stack.stop()
+async def test_a_deadly_record_is_left_out(new_stack: MakeStack, topic: str, component: str, point: str) -> None:
+    stack = new_stack(CONFIG)
+    stack.start(component)
+    stack.ready([component])
+    stack.kill(component)
+    names = [*(f"a{n}" for n in range(GOOD)), "deadly", *(f"b{n}" for n in range(GOOD))]
+    records = [record(topic, name, number) for number, name in enumerate(names)]
+    places = dict(zip(names, await write(stack, records), strict=True))
+    deaths = 0
+    while _dies(stack, component, f"{point}@deadly"):
+        deaths += 1
+        assert deaths < MOST_STARTS, stack.logs()
+    assert deaths
+    stack.settle([component])
+    letters = stack.sql("SELECT source_topic, source_partition, source_offset, reason FROM dead_letters")
+    assert [(Place(*row[:3]), row[3]) for row in letters] == [(places["deadly"], "poison")], letters
+    assert stack.sql("SELECT count(*) FROM attempts") == [(0,)], "what was survived is forgotten"
+    if topic in (Topics.FEEDBACK, Topics.JUDGE_REQUESTS):
+        assert {row[0] for row in stack.sql("SELECT trace_id FROM scores")} == set(names) - {"deadly"}
 
 
 def _dies(stack: Stack, component: str, crash_at: str) -> bool:
