@@ -5,12 +5,14 @@ from __future__ import annotations
 import hmac
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from aiohttp import web
 from pydantic import SecretStr
 
 from schemas.settings import Settings, SourceMap
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 OPEN_PATHS = ("/healthz", "/readyz")  # probes carry no token, and these answer nothing of interest
 

@@ -9,7 +9,7 @@ import typer
 from streams.cli import console, options
 
 if TYPE_CHECKING:
-    from streams.up import Plan
+    from streams.up.plan import Plan
 
 
 def up(
@@ -33,8 +33,9 @@ def up(
     """
     from schemas.settings import load_settings
     from streams.cli.locate import STARTER, config_file
-    from streams.up import Supervisor, make_plan
+    from streams.up.plan import make_plan
     from streams.up.runtime import data_folder, only_one, read_runtime
+    from streams.up.supervise import Supervisor
 
     folder = data_folder(data)
     file = config_file(config)

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.errors import ConfigError
 from schemas.settings import parse_settings
-from streams.up import Plan, make_plan
+from streams.up.plan import Plan, make_plan
 from streams.up.runtime import Runtime, installation_key, now, only_one, read_runtime, write_runtime
 
 JUDGED = "evaluators: [{type: llm_judge, options: {rubric: helpfulness}}]\n"
