@@ -150,7 +150,7 @@ class Stack:
             cwd=self.folder,
             env={**self.environment, "PYTHONPATH": str(ROOT)},
             capture_output=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         if check and done.returncode:
