@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHARED ?= ../shared
 PYTEST_ARGS ?=
+# Most tests wait for processes: more of them at once than cores; those of a file stay together.
+PYTEST_WORKERS ?= 3
+PYTEST := -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint contract bench bench-overload bench-failures bench-drift bench-drift-short docs clean audit faults faults-short fuzz bench-redaction
@@ -18,7 +21,7 @@ demo: $(VENV)/.installed ## The main job on example traces, on this machine: sco
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed-test lint ## All checks and all tests.
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST)
 
 lint: $(VENV)/.installed-test ## ruff, import-linter and mypy.
 	$(BIN)/ruff check .
@@ -30,7 +33,7 @@ audit: $(VENV)/.installed-test ## Known vulnerabilities of what is installed (pi
 	$(BIN)/python .ci/audit
 
 contract: $(VENV)/.installed-test ## Contract and end-to-end tests on real Apache Kafka, PostgreSQL and Collector (../shared).
-	SHARED=$(SHARED) PYTHON=$(BIN)/python .ci/contract $(PYTEST_ARGS)
+	SHARED=$(SHARED) PYTHON=$(BIN)/python .ci/contract $(PYTEST)
 
 faults: $(VENV)/.installed-test ## Everything that can fail, fails: nothing lost, nothing twice (half an hour a world; Kafka and PostgreSQL where given).
 	$(BIN)/python -m tests.faults
