@@ -221,9 +221,11 @@ class Stack:
         )
 
     def all_say(self, what: str, components: Iterable[str]) -> bool:
+        """Whether every worker of these says so lately, and the one that runs now has been heard."""
         now = time.time()
         states = [c for c in self.warehouse.components() if now - c.seen.timestamp() < FRESH_S]
+        heard = {(c.component, c.state.get("pid")) for c in states}
         return all(
-            any(c.component == name for c in states) and all(c.state.get(what) for c in states if c.component == name)
+            (name, self.processes[name].pid) in heard and all(c.state.get(what) for c in states if c.component == name)
             for name in components
         )

@@ -10,7 +10,8 @@ from evaluators.profiles.learning import Learning
 from schemas.measurement import MeasurementBatch
 from schemas.profile import Profile, ProfileKey
 from schemas.settings import Topics, parse_settings
-from streams.monitoring.learning import features_past, last_offset
+from streams.base.repeats import last_offset
+from streams.monitoring.learning import features_past
 from tests.e2e.conftest import MakeStack
 from tests.e2e.raw_kafka import read_all
 from tests.e2e.stack import Stack
