@@ -39,6 +39,7 @@ def encoded(bank: ConformalBank, row: int) -> bytes:
         change, *rest = bank.followed[row]
         head["followed"] = [[*change[:8], list(change.before), list(change.after), change.gain], *rest]
     if bank.blocks is not None:
+        bank.blocks.reserve(row)
         head["block"] = bank.blocks.open[row, : bank.blocks.filled[row]].tolist()
     return orjson.dumps(head) + b"\n" + body
 
