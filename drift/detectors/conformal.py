@@ -129,7 +129,8 @@ class ConformalBank:
         keys = self.rows.table.keys
         changed = sorted(np.flatnonzero(self._dirty).tolist(), key=keys.__getitem__)
         self._dirty[:] = False
-        return [StateRow(self.kind, keys[row], encoded(self, row)) for row in changed]
+        states = encoded(self, np.array(changed, dtype=np.int64))
+        return [StateRow(self.kind, keys[row], state) for row, state in zip(changed, states, strict=True)]
 
     def load(self, rows: Sequence[StateRow]) -> None:
         for stored in rows:
