@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from drift.observations import selected
 from drift.protocol import OUTCOMES, Observations
@@ -63,7 +64,7 @@ class KnownSegments:
 
     def count(self, placed: Observations) -> None:
         """Note that these were measured."""
-        np.add.at(self._counts, (placed.segment, placed.outcome), 1)
+        np.add.at(self._counts.reshape(-1), placed.segment * len(OUTCOMES) + placed.outcome, 1)
         self._changed[placed.segment] = True
 
     def dirty(self) -> list[StateRow]:
@@ -90,12 +91,12 @@ class KnownSegments:
         self._counts[number] = counts
         self._changed[number] = False
 
-    def _places(self, table: SegmentTable, asked: Sequence[int]) -> list[int]:
-        known = self.table.numbers(table.keys[one] for one in asked)
-        return [
-            number << 1 if number is not None and self._is_admitted[number] else self._place(table, one)
-            for one, number in zip(asked, known, strict=True)
-        ]
+    def _places(self, table: SegmentTable, asked: Sequence[int]) -> NDArray[np.int32]:
+        known = self.table.numbers(map(table.keys.__getitem__, asked))
+        found = known << 1
+        for i in np.flatnonzero((known < 0) | ~self._is_admitted[known]).tolist():
+            found[i] = self._place(table, asked[i])
+        return found
 
     def _place(self, table: SegmentTable, one: int) -> int:
         key, moved = table.keys[one], 0
