@@ -17,7 +17,7 @@ from drift.localise.change import Change, locate
 
 STRIDE = 4
 """Every fourth observation is a moment at which a change can have begun."""
-LARGEST_BATCH = 8192
+LARGEST_BATCH = 16_384
 LARGEST_SUM = 2**31
 FULL_BIN = 2**15
 FEW = 8
@@ -187,11 +187,12 @@ class Track:
 
     def _count(self, row: NDArray[np.int64], cell: NDArray[np.int64], bins: NDArray[np.int64], *, once: bool) -> None:
         """Add to the histograms; `once`: each row comes once."""
-        counts, more = self.store["counts"], 1
-        if not once:
-            places, more = np.unique((row * self.cells + cell) * self.kind.bins + bins, return_counts=True)
-            row, cell, bins = np.unravel_index(places, counts.shape)
-        counts[row, cell, bins] += np.asarray(more, dtype=counts.dtype)
+        counts = self.store["counts"]
+        if once:
+            counts[row, cell, bins] += 1
+        else:
+            places, times = np.unique((row * self.cells + cell) * self.kind.bins + bins, return_counts=True)
+            counts[np.unravel_index(places, counts.shape)] += times.astype(counts.dtype)
         if self.kind.counts_type is np.uint16:
             for full in np.unique(row[counts[row, cell, bins] >= FULL_BIN]).tolist():
                 self.more[full] = self.more.get(full, 0) + counts[full].astype(np.int64)
