@@ -44,10 +44,7 @@ class KnownSegments:
     def name(self, key: str) -> int:
         """The number of a segment that may never be seen. It counts towards the limit only once it is."""
         number = self.table.add(key)
-        while number >= len(self._counts):
-            for name in ("_counts", "_changed", "_is_admitted"):
-                values = getattr(self, name)
-                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
+        self._reserve()
         return number
 
     def place(self, given: Observations, dropped: Counter[str]) -> Observations:
@@ -91,7 +88,15 @@ class KnownSegments:
         self._counts[number] = counts
         self._changed[number] = False
 
+    def _reserve(self) -> None:
+        """Make room for all of the table; detectors may have added to it what they stored."""
+        while len(self.table) > len(self._counts):
+            for name in ("_counts", "_changed", "_is_admitted"):
+                values = getattr(self, name)
+                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
+
     def _places(self, table: SegmentTable, asked: Sequence[int]) -> NDArray[np.int32]:
+        self._reserve()
         known = self.table.numbers(map(table.keys.__getitem__, asked))
         found = known << 1
         for i in np.flatnonzero((known < 0) | ~self._is_admitted[known]).tolist():
