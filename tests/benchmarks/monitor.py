@@ -66,8 +66,8 @@ class Cost(NamedTuple):
 
     update: float
     size: float
-    dirty: float = 0.0
-    stored: float = 0.0
+    dirty: float
+    stored: float
 
 
 def batches(segments: int, values: bool, table: SegmentTable | None = None) -> Iterator[tuple[bool, Observations]]:
@@ -107,25 +107,24 @@ def _batch(
     )
 
 
-def bare(segments: int, case: Case) -> Cost:
+def bare(segments: int, case: Case) -> float:
     banks = build_banks(case.detectors)
-    before, size, best = resident_bytes(), 0.0, math.inf
+    best = math.inf
     for measured, batch in batches(segments, case.values, SegmentTable()):
-        if measured and not size:
-            size = (resident_bytes() - before) / segments
         began = time.process_time()
         for bank in banks:
             bank.update(batch)
         best = min(best, time.process_time() - began) if measured else best
-    return Cost(best / BATCH * 1e6, size)
+    return best / BATCH * 1e6
 
 
 def monitored(segments: int, case: Case) -> Cost:
     settings = MonitorSettings(detectors=tuple(case.detectors), max_segments=2 * segments)
     monitor = Monitor(settings, case.rules, partition=0, partition_count=1)
     now = START + timedelta(seconds=(FIRST + 1 + PASSES) * (segments + BATCH))
-    before, size, best, storing, stored = resident_bytes(), 0.0, math.inf, math.inf, 0
+    before, size, best, storing, stored = 0, 0.0, math.inf, math.inf, 0
     for measured, batch in batches(segments, case.values):
+        before = before or resident_bytes()
         if measured and not size:
             size = (resident_bytes() - before) / segments
             monitor.dirty()
@@ -186,8 +185,7 @@ def resident_bytes() -> int:
 
 
 def measure(name: str, segments: int) -> None:
-    us = bare(segments, CASES[name])
-    print(f"{name}: bare {us.update:.2f} us, {us.size * segments / 2**20:.0f} MB", flush=True)
+    print(f"{name}: bare {bare(segments, CASES[name]):.2f} us (gather: {gathering():.2f} us)", flush=True)
 
 
 def measure_monitored(name: str, segments: int) -> None:
