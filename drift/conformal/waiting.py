@@ -27,6 +27,9 @@ class WaitingRoom:
     free, for some segments wait for ever and most do not."""
 
     def __init__(self) -> None:
+        self._empty()
+
+    def _empty(self) -> None:
         self._seat = np.full(16, -1, dtype=np.int32)  # by row
         self._count = 0
         self._row = np.zeros(16, dtype=np.int32)  # by seat, as all that follow
@@ -81,7 +84,9 @@ class WaitingRoom:
             column[seat] = column[last]
         self._seat[self._row[seat]] = seat
         self._seat[row] = -1
-        if 16 <= self._count < len(self._row) // 4:
+        if not self._count:
+            self._empty()
+        elif 16 <= self._count < len(self._row) // 4:
             self._resize(len(self._row) // 2)
         return had
 
