@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from drift.observations import selected
 from drift.protocol import OUTCOMES, Observations
@@ -16,7 +18,6 @@ from schemas.measurement import Segment, key_parts
 from schemas.state_row import StateRow
 
 SEGMENT_KIND = "segment"
-FIELDS = ("project", "environment", "evaluator", "dimension", "dimension_value")
 _DROPPED = -1
 _MOVED = 1  # lowest bit of an answer: the segment is counted as its dimension's `other`
 
@@ -35,17 +36,15 @@ class KnownSegments:
         self.table = SegmentTable()
         self._limit, self._most, self._other = limit, most, other
         self._admitted = 0
-        self._is_admitted = bytearray(16)
+        self._is_admitted = np.zeros(16, dtype=np.bool_)
         self._counts = np.zeros((16, len(OUTCOMES)), dtype=np.int64)
-        self._changed: set[int] = set()
+        self._changed = np.zeros(16, dtype=np.bool_)
         self._lookup = Lookup(self._places)
 
     def name(self, key: str) -> int:
         """The number of a segment that may never be seen. It counts towards the limit only once it is."""
         number = self.table.add(key)
-        while number >= len(self._counts):
-            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
-            self._is_admitted += bytes(len(self._is_admitted))
+        self._reserve()
         return number
 
     def place(self, given: Observations, dropped: Counter[str]) -> Observations:
@@ -62,18 +61,17 @@ class KnownSegments:
 
     def count(self, placed: Observations) -> None:
         """Note that these were measured."""
-        np.add.at(self._counts, (placed.segment, placed.outcome), 1)
-        self._changed.update(placed.segment.tolist())
+        np.add.at(self._counts.reshape(-1), placed.segment * len(OUTCOMES) + placed.outcome, 1)
+        self._changed[placed.segment] = True
 
     def dirty(self) -> list[StateRow]:
         """The rows of segments that changed since the last call."""
+        changed = np.flatnonzero(self._changed)
+        self._changed[:] = False
         rows = []
-        for number in self._changed:
-            key, counts = self.table.keys[number], self._counts[number].tolist()
-            state = {"segment": dict(zip(FIELDS, key_parts(key), strict=True))}
-            state["counts"] = dict(zip(OUTCOMES, counts, strict=True))
-            rows.append(StateRow(SEGMENT_KIND, key, orjson.dumps(state)))
-        self._changed.clear()
+        for number, counts in zip(changed.tolist(), self._counts[changed].tolist(), strict=True):
+            key = self.table.keys[number]
+            rows.append(StateRow(SEGMENT_KIND, key, orjson.dumps(_state(key, counts))))
         return rows
 
     def load(self, row: StateRow) -> None:
@@ -88,14 +86,22 @@ class KnownSegments:
         counts = [stored["counts"][outcome] for outcome in OUTCOMES]
         number = self._admit(row.key)
         self._counts[number] = counts
-        self._changed.discard(number)
+        self._changed[number] = False
 
-    def _places(self, table: SegmentTable, asked: Sequence[int]) -> list[int]:
-        known = self.table.numbers(table.keys[one] for one in asked)
-        return [
-            number << 1 if number is not None and self._is_admitted[number] else self._place(table, one)
-            for one, number in zip(asked, known, strict=True)
-        ]
+    def _reserve(self) -> None:
+        """Make room for all of the table; detectors may have added to it what they stored."""
+        while len(self.table) > len(self._counts):
+            for name in ("_counts", "_changed", "_is_admitted"):
+                values = getattr(self, name)
+                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
+
+    def _places(self, table: SegmentTable, asked: Sequence[int]) -> NDArray[np.int32]:
+        self._reserve()
+        known = self.table.numbers(map(table.keys.__getitem__, asked))
+        found = known << 1
+        for i in np.flatnonzero((known < 0) | ~self._is_admitted[known]).tolist():
+            found[i] = self._place(table, asked[i])
+        return found
 
     def _place(self, table: SegmentTable, one: int) -> int:
         key, moved = table.keys[one], 0
@@ -111,7 +117,19 @@ class KnownSegments:
     def _admit(self, key: str) -> int:
         number = self.name(key)
         if not self._is_admitted[number]:
-            self._is_admitted[number] = 1
+            self._is_admitted[number] = True
             self._admitted += 1
-            self._changed.add(number)
+            self._changed[number] = True
         return number
+
+
+def _state(key: str, counts: Sequence[int]) -> dict[str, dict[str, Any]]:
+    project, environment, evaluator, dimension, value = key_parts(key)
+    segment = {
+        "project": project,
+        "environment": environment,
+        "evaluator": evaluator,
+        "dimension": dimension,
+        "dimension_value": value,
+    }
+    return {"segment": segment, "counts": dict(zip(OUTCOMES, counts, strict=True))}

@@ -21,7 +21,7 @@ from drift.alerts.watch import Heartbeat, Watch
 from drift.detectors import build_banks
 from drift.epochs import EPOCHS_KIND, EpochBook
 from drift.known import SEGMENT_KIND, KnownSegments
-from drift.protocol import Detection, DetectorBank, Observations
+from drift.protocol import Detection, DetectorBank, Observations, Sharing
 from drift.segments import OTHER
 from drift.traffic import Traffic
 from schemas.alert import Alert
@@ -79,6 +79,9 @@ class Monitor:
         limit = math.ceil(settings.max_segments / partition_count)
         other = OTHER if partition_count == 1 else f"{OTHER}@{partition}"
         self._known = KnownSegments(limit, 2 * limit + len(self._rules), other)
+        for bank in self._banks:
+            if isinstance(bank, Sharing):
+                bank.share(self._known.table)
         self._traffic = shared_rate(settings, partition_count)
         self._epochs = EpochBook()
         self._watches: dict[int, list[Watch]] = {}
@@ -173,7 +176,7 @@ class Monitor:
         rows.extend(self._epochs.dirty())
         for bank in self._banks:
             rows.extend(bank.dirty())
-        return sorted(rows, key=lambda row: (row.kind, row.key))
+        return sorted(rows)  # no two are of the same kind and key
 
     def _take_up(self, row: StateRow) -> None:
         if row.kind == MONITOR_KIND:

@@ -156,6 +156,16 @@ class DetectorBank(Protocol):
 
 
 @runtime_checkable
+class Sharing(Protocol):
+    """A bank that can keep numbers of the caller's table instead of the names of segments."""
+
+    def share(self, table: SegmentTable) -> None:
+        """Called before anything is read or loaded; all observations are over this table from then on, and what is
+        loaded and not in it is added."""
+        ...
+
+
+@runtime_checkable
 class Evident(Protocol):
     """A bank that can show its evidence."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, overload
 
 from schemas.measurement import Segment
@@ -37,9 +38,11 @@ class SegmentTable(Sequence[Segment]):
         """The number of a segment; None for an unknown one."""
         return self._numbers.get(key)
 
-    def numbers(self, keys: Iterable[str]) -> list[int | None]:
-        """`number` of many."""
-        return list(map(self._numbers.get, keys))
+    def numbers(self, keys: Iterable[str]) -> NDArray[np.int32]:
+        """`number` of many; -1 for unknown ones."""
+        import numpy as np
+
+        return np.fromiter(map(self._numbers.get, keys, repeat(-1)), dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -60,7 +63,7 @@ class Lookup:
     Answers for the last table are kept in an array: with one table for all batches a look-up is one index.
     """
 
-    def __init__(self, find: Callable[[SegmentTable, Sequence[int]], Sequence[int]]) -> None:
+    def __init__(self, find: Callable[[SegmentTable, Sequence[int]], Sequence[int] | NDArray[np.int32]]) -> None:
         self._find = find
         self._table: SegmentTable | None = None
         self._found: NDArray[np.int32] | None = None

@@ -67,7 +67,10 @@ def _segment_key(project: str, environment: str, evaluator: str, dimension: str 
 
 def key_parts(key: str) -> tuple[str, str, str, str | None, str | None]:
     """Project, environment, evaluator, dimension and its value of a segment's key."""
-    project, environment, evaluator, *inside = (p.replace("%2F", "/").replace("%25", "%") for p in key.split("/"))
+    parts = key.split("/")
+    if "%" in key:
+        parts = [part.replace("%2F", "/").replace("%25", "%") for part in parts]
+    project, environment, evaluator, *inside = parts
     if not inside:
         return project, environment, evaluator, None, None
     dimension, _, value = inside[0].partition("=")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from drift.conformal import randomiser, ranks, scale
 from drift.conformal.bets import ODDS, graded_bets, graded_table
-from drift.conformal.grouping import Groups, Rounds
+from drift.conformal.grouping import Groups, Rounds, inverse
 from drift.localise.focus import HULL_FIELDS
 
 OUTSIDE_MIN, OUTSIDE_MOST, OUTSIDE_SHARE = 32, 255, 20
@@ -37,9 +37,7 @@ class Batch:
 
     def by_rounds(self, values: NDArray[Any]) -> NDArray[Any]:
         """From the order of the histograms to that of the rounds."""
-        back = np.empty_like(self.histograms.order)
-        back[self.histograms.order] = np.arange(len(back))
-        return values[back[self.rounds.order]]
+        return values[inverse(self.histograms.order)[self.rounds.order]]
 
 
 class PassFail:

@@ -34,11 +34,10 @@ def ranked(groups: Groups, counts: NDArray[Any], bins: NDArray[np.int64]) -> Ran
     counts : histogram of each group before the batch. int[g, B]
     bins : int[n], in sorted order, 0 to B - 1.
     """
-    of = counts[groups.of]
-    lower = (np.arange(counts.shape[1]) < np.arange(counts.shape[1])[:, None]).astype(counts.dtype)
-    below = (of * lower[bins]).sum(axis=1, dtype=np.int64)
-    before = counts.sum(axis=1, dtype=np.int64)[groups.of] + groups.rank
-    same = of[np.arange(len(bins)), bins].astype(np.int64)
+    upto = counts.cumsum(axis=1, dtype=np.int32 if counts.dtype == np.uint16 else np.int64)
+    before = upto[groups.of, -1] + groups.rank
+    same = counts[groups.of, bins].astype(np.int64)
+    below = upto[groups.of, bins] - same
     _add_short(groups, bins, below, same)
     _add_long(groups, bins, below, same, counts.shape[1])
     return Ranks(before, below, same)

@@ -23,24 +23,27 @@ class Complete(NamedTuple):
 
 
 class WaitingRoom:
-    """Seats of `FIRST` observations, given to rows as they come and free again when they leave."""
+    """Seats of `FIRST` observations, without a gap: the last takes the seat of one that leaves. Given back as they become
+    free, for some segments wait for ever and most do not."""
 
     def __init__(self) -> None:
         self._empty()
 
     def _empty(self) -> None:
-        self._seat: dict[int, int] = {}
-        self._free: list[int] = []
-        self._values = np.empty((0, FIRST))
-        self._verdicts = np.empty((0, FIRST), dtype=np.int8)
-        self._filled = np.empty(0, dtype=np.int64)
+        self._seat = np.full(16, -1, dtype=np.int32)  # by row
+        self._count = 0
+        self._row = np.zeros(16, dtype=np.int32)  # by seat, as all that follow
+        self._values = np.zeros((16, FIRST))
+        self._verdicts = np.zeros((16, FIRST), dtype=np.int8)
+        self._filled = np.zeros(16, dtype=np.int8)
 
     def feed(
         self, rows: NDArray[np.int64], values: NDArray[np.float64], verdicts: NDArray[np.int8]
     ) -> tuple[NDArray[np.bool_], list[Complete]]:
         """Observations of waiting rows, in order. Which of them came after their row was complete, and the rows that are."""
         groups = Groups(rows)
-        seats = np.array([self._seated(row) for row in groups.keys.tolist()], dtype=np.int64)
+        self._sit(groups.keys)
+        seats = self._seat[groups.keys]
         place = self._filled[seats][groups.of] + groups.rank
         taken = np.flatnonzero(place < FIRST)
         at, seat = groups.order[taken], seats[groups.of[taken]]
@@ -51,43 +54,60 @@ class WaitingRoom:
         for last in np.flatnonzero(place == FIRST - 1).tolist():
             row = int(groups.keys[groups.of[last]])
             found.append(Complete(row, int(groups.order[last]), *self.leave(row)))
-        if not self._seat:
-            self._empty()
         ready = np.zeros(len(rows), dtype=np.bool_)
         ready[groups.order] = place >= FIRST
         return ready, found
 
     def of(self, row: int) -> tuple[NDArray[np.float64], NDArray[np.int8]] | None:
         """What a row has so far; None if it does not wait."""
-        seat = self._seat.get(row)
-        if seat is None:
+        seat = self._seat[row] if row < len(self._seat) else -1
+        if seat < 0:
             return None
         count = self._filled[seat]
         return self._values[seat, :count].copy(), self._verdicts[seat, :count].copy()
 
     def put(self, row: int, values: NDArray[np.float64], verdicts: NDArray[np.int8]) -> None:
         """Seat a row that has waited before."""
-        seat = self._seated(row)
+        self._sit(np.array([row]))
+        seat = self._seat[row]
         self._values[seat, : len(values)], self._verdicts[seat, : len(values)] = values, verdicts
         self._filled[seat] = len(values)
 
     def leave(self, row: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         """Free the seat of a row; what it had."""
         had = self.of(row)
-        seat = self._seat.pop(row, None)
-        if seat is not None:
-            self._free.append(seat)
-        return had or (np.empty(0), np.empty(0, dtype=np.int8))
+        if had is None:
+            return np.empty(0), np.empty(0, dtype=np.int8)
+        self._count -= 1
+        seat, last = self._seat[row], self._count
+        for column in (self._row, self._values, self._verdicts, self._filled):
+            column[seat] = column[last]
+        self._seat[self._row[seat]] = seat
+        self._seat[row] = -1
+        if not self._count:
+            self._empty()
+        elif 16 <= self._count < len(self._row) // 4:
+            self._resize(len(self._row) // 2)
+        return had
 
-    def _seated(self, row: int) -> int:
-        seat = self._seat.get(row)
-        if seat is None:
-            if not self._free:
-                more = max(16, len(self._filled) // 4)
-                self._free = list(range(len(self._filled), len(self._filled) + more))[::-1]
-                self._values = np.concatenate([self._values, np.zeros((more, FIRST))])
-                self._verdicts = np.concatenate([self._verdicts, np.zeros((more, FIRST), dtype=np.int8)])
-                self._filled = np.concatenate([self._filled, np.zeros(more, dtype=np.int64)])
-            seat = self._seat[row] = self._free.pop()
-            self._filled[seat] = 0
-        return seat
+    def _sit(self, rows: NDArray[np.int64]) -> None:
+        """Seat those rows that have no seat yet."""
+        most = int(rows.max()) + 1
+        if most > len(self._seat):
+            more = max(most, 2 * len(self._seat)) - len(self._seat)
+            self._seat = np.concatenate([self._seat, np.full(more, -1, dtype=np.int32)])
+        new = rows[self._seat[rows] < 0]
+        first, self._count = self._count, self._count + len(new)
+        if self._count > len(self._row):
+            self._resize(max(self._count, len(self._row) + len(self._row) // 4))
+        self._seat[new] = np.arange(first, self._count)
+        self._row[first : self._count] = new
+        self._filled[first : self._count] = 0
+
+    def _resize(self, seats: int) -> None:
+        kept = min(seats, len(self._row))
+        for name in ("_row", "_values", "_verdicts", "_filled"):
+            column = getattr(self, name)
+            resized = np.zeros((seats, *column.shape[1:]), dtype=column.dtype)
+            resized[:kept] = column[:kept]
+            setattr(self, name, resized)

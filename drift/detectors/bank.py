@@ -16,6 +16,8 @@ from schemas.state_row import StateRow
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from drift.table import SegmentTable
+
 State = TypeVar("State")
 
 
@@ -36,6 +38,9 @@ class SegmentBank(ABC, Generic[State]):
         self._states: list[State] = []
         self._dirty: set[int] = set()
 
+    def share(self, table: SegmentTable) -> None:
+        self._rows.share(table)
+
     def update(self, observations: Observations) -> list[Detection]:
         rows = self._rows.of(observations, (observations.outcome == SCORED) & self.reads(observations))
         without_room = int(np.count_nonzero(rows == NO_ROOM))
@@ -52,15 +57,14 @@ class SegmentBank(ABC, Generic[State]):
         return found
 
     def dirty(self) -> list[StateRow]:
-        keys = self._rows.table.keys
-        changed = sorted(self._dirty, key=keys.__getitem__)
+        changed = sorted((self._rows.key(row), row) for row in self._dirty)
         self._dirty.clear()
-        return [StateRow(self.kind, keys[row], self.encode(self._states[row])) for row in changed]
+        return [StateRow(self.kind, key, self.encode(self._states[row])) for key, row in changed]
 
     def load(self, rows: Sequence[StateRow]) -> None:
         for stored in rows:
             if stored.kind == self.kind:
-                row = self._rows.table.add(stored.key)
+                row = self._rows.add(stored.key)
                 self._states[row : row + 1] = [self.decode(stored.state)]
                 self._dirty.discard(row)
 

@@ -30,6 +30,7 @@ from drift.detectors.rows import NO_ROOM, SegmentRows
 from drift.localise.change import Change, settled
 from drift.localise.report import Reading, moment, moved
 from drift.protocol import SCORED, Detection, Observations
+from drift.table import SegmentTable
 from schemas.settings import Section
 from schemas.state_row import StateRow
 
@@ -92,6 +93,9 @@ class ConformalBank:
         self._dirty = np.zeros(16, dtype=np.bool_)
         self._patience = math.inf if options.patience is None else options.patience / options.block
 
+    def share(self, table: SegmentTable) -> None:
+        self.rows.share(table)
+
     def update(self, observations: Observations) -> list[Detection]:
         values = np.where(np.abs(observations.value) <= LARGEST_VALUE, observations.value, np.nan)
         usable = (observations.passed >= 0) | np.isfinite(values)
@@ -126,15 +130,15 @@ class ConformalBank:
         return sorted(found, key=lambda detection: detection.index)
 
     def dirty(self) -> list[StateRow]:
-        keys = self.rows.table.keys
-        changed = sorted(np.flatnonzero(self._dirty).tolist(), key=keys.__getitem__)
+        changed = sorted((self.rows.key(row), row) for row in np.flatnonzero(self._dirty).tolist())
         self._dirty[:] = False
-        return [StateRow(self.kind, keys[row], encoded(self, row)) for row in changed]
+        states = encoded(self, np.array([row for _, row in changed], dtype=np.int64))
+        return [StateRow(self.kind, key, state) for (key, _), state in zip(changed, states, strict=True)]
 
     def load(self, rows: Sequence[StateRow]) -> None:
         for stored in rows:
             if stored.kind == self.kind:
-                row = self.rows.table.add(stored.key)
+                row = self.rows.add(stored.key)
                 self.reserve(row + 1)
                 if not decoded(self, row, stored.state):
                     self.dropped["detector_state"] += 1
@@ -142,7 +146,7 @@ class ConformalBank:
 
     def evidence(self, key: str) -> tuple[float, float]:
         """The present mean of R in a segment, and the patience that was asked for last."""
-        row = self.rows.table.number(key)
+        row = self.rows.of_key(key)
         if row is None or self.track_of[row] == WAITING:
             return 0.0, self._patience
         store = self.tracks[int(self.track_of[row])].store
@@ -159,7 +163,7 @@ class ConformalBank:
         """A segment leaves the waiting room."""
         track = self.tracks[which]
         self.track_of[row], self.reads_verdict[row] = which, verdicts
-        self.place[row] = track.add(randomiser.seed(self.rows.table.keys[row]), time)
+        self.place[row] = track.add(randomiser.seed(self.rows.key(row)), time)
         self.owners[which].append(row)
         if chosen is not None:
             self.graded_kind.set_scale(track.store, int(self.place[row]), chosen)
@@ -229,7 +233,7 @@ class ConformalBank:
     def _detection(
         self, row: int, track: Track, event: Event, change: Change | None, observations: int, revision: int = 0
     ) -> Detection:
-        evaluator = self.rows.table[row].evaluator
+        evaluator = self.rows.segment(row).evaluator
         block = self.options.block
         what = f"pass rate of {evaluator}" if self.reads_verdict[row] else evaluator
         says = track.kind.says[event.bet]

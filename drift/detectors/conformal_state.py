@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -12,35 +13,70 @@ from drift.localise import focus
 from drift.localise.change import Change, Level
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from drift.conformal.track import Track
     from drift.detectors.conformal import ConformalBank
 
 FORMAT = 1
+AT_ONCE = 4096
+"""Rows that are copied in one go."""
+LOW = 15
+"""Bits of a count that are stored in a row; the rest stands in the line before it."""
 
 
-def encoded(bank: ConformalBank, row: int) -> bytes:
-    """One line of JSON, then the segment's row of its track."""
-    which, place = int(bank.track_of[row]), int(bank.place[row])
-    head: dict[str, Any] = {"form": _form(bank), "track": which, "verdict": bool(bank.reads_verdict[row])}
-    body = b""
+def encoded(bank: ConformalBank, rows: NDArray[np.int64]) -> Iterator[bytes]:
+    """Of each row one line of JSON, then its row of its track."""
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        bodies: dict[int, bytes] = {}
+        for which, track in bank.tracks.items():
+            own = some[bank.track_of[some] == which]
+            bodies.update(zip(own.tolist(), _bodies(track, bank.place[own]), strict=True))
+        for row, line in zip(some.tolist(), _lines(bank, some), strict=True):
+            yield line + b"\n" + bodies.get(row, b"")
+
+
+def _bodies(track: Track, places: NDArray[np.int64]) -> list[bytes]:
+    elements = track.store[places]
+    focus.tidy(elements)
+    for i in np.flatnonzero(np.isin(places, list(track.more))).tolist() if track.more else ():
+        # where the split between the two lies depends on how the stream was cut
+        elements["counts"][i] = track.counts(int(places[i])) & ((1 << LOW) - 1)
+    packed, size = elements.tobytes(), elements.dtype.itemsize
+    return [packed[at : at + size] for at in range(0, len(packed), size)]
+
+
+def _lines(bank: ConformalBank, rows: NDArray[np.int64]) -> Iterator[bytes]:
+    columns = (bank.track_of[rows], bank.place[rows], bank.reads_verdict[rows])
+    form, plain = _form(bank), {}
+    for row, which, place, verdict in zip(rows.tolist(), *(c.tolist() for c in columns), strict=True):
+        own = _of_its_own(bank, row, which, place)
+        if own:
+            yield orjson.dumps({"form": form, "track": which, "verdict": verdict, **own})
+        else:  # as most of them
+            if (which, verdict) not in plain:
+                plain[which, verdict] = orjson.dumps({"form": form, "track": which, "verdict": verdict})
+            yield plain[which, verdict]
+
+
+def _of_its_own(bank: ConformalBank, row: int, which: int, place: int) -> dict[str, Any]:
+    """What is kept of a segment beside its row."""
+    kept: dict[str, Any] = {}
     waiting = bank.waiting.of(row)
     if waiting is not None:
         values, verdicts = waiting
-        head["waiting"] = [[v if isfinite(v) else None for v in values.tolist()], verdicts.tolist()]
-    if which:
-        track = bank.tracks[which]
-        element = track.store[place].copy()
-        focus.tidy(element)
-        if place in track.more:  # where the split between the two lies depends on how the stream was cut
-            counts = track.counts(place)
-            element["counts"] = counts & 0x7FFF
-            head["more"] = (counts >> 15).ravel().tolist() if (counts >> 15).any() else None
-        body = element.tobytes()
+        kept["waiting"] = [[v if isfinite(v) else None for v in values.tolist()], verdicts.tolist()]
+    if which and place in bank.tracks[which].more:
+        high = bank.tracks[which].counts(place) >> LOW
+        kept["more"] = high.ravel().tolist() if high.any() else None
     if row in bank.followed:
         change, *rest = bank.followed[row]
-        head["followed"] = [[*change[:8], list(change.before), list(change.after), change.gain], *rest]
+        kept["followed"] = [[*change[:8], list(change.before), list(change.after), change.gain], *rest]
     if bank.blocks is not None:
-        head["block"] = bank.blocks.open[row, : bank.blocks.filled[row]].tolist()
-    return orjson.dumps(head) + b"\n" + body
+        bank.blocks.reserve(row)
+        kept["block"] = bank.blocks.open[row, : bank.blocks.filled[row]].tolist()
+    return kept
 
 
 def decoded(bank: ConformalBank, row: int, data: bytes) -> bool:
@@ -68,7 +104,7 @@ def decoded(bank: ConformalBank, row: int, data: bytes) -> bool:
         track, place = bank.tracks[which], int(bank.place[row])
         track.store[place] = np.frombuffer(body, dtype=track.store.dtype)[0]
         if head.get("more"):
-            track.more[place] = np.array(head["more"], dtype=np.int64).reshape(track.store["counts"].shape[1:]) << 15
+            track.more[place] = np.array(head["more"], dtype=np.int64).reshape(track.store["counts"].shape[1:]) << LOW
     if "followed" in head:
         (*moments, before, after, gain), *rest = head["followed"]
         made: list[Any] = [*moments, Level(*before), Level(*after), gain]

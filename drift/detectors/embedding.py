@@ -123,10 +123,9 @@ class EmbeddingBank(SegmentBank[_State]):
         return None
 
     def dirty(self) -> list[StateRow]:
-        keys = self._rows.table.keys
-        changed = sorted(self._dirty, key=keys.__getitem__)
+        changed = sorted((self._rows.key(number), number) for number in self._dirty)
         self._dirty.clear()
-        return [row for number in changed for row in self._stored(keys[number], self._states[number])]
+        return [row for key, number in changed for row in self._stored(key, self._states[number])]
 
     def load(self, rows: Sequence[StateRow]) -> None:
         parts: dict[str, dict[str, bytes]] = {}
@@ -135,7 +134,7 @@ class EmbeddingBank(SegmentBank[_State]):
                 key, _, part = _split(row.key)
                 parts.setdefault(key, {})[part] = row.state
         for key in sorted(parts):
-            number = self._rows.table.add(key)
+            number = self._rows.add(key)
             self._states[number : number + 1] = [self._restored(parts[key])]
             self._dirty.discard(number)
 

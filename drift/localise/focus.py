@@ -133,11 +133,11 @@ def corners(element: np.void, side: int) -> Corners:
     return Corners(*(element[field][side, :size].astype(np.int64) for field in _POINT))
 
 
-def tidy(element: np.void) -> None:
+def tidy(elements: NDArray[np.void]) -> None:
     """Clear what popped corners left behind, so that equal hulls are equal bytes."""
-    for side in (RISE, FALL):
-        for field in _POINT:
-            element[field][side, int(element["hull_size"][side]) :] = 0
+    gone = np.arange(CORNERS) >= elements["hull_size"][:, :, None]
+    for field in _POINT:
+        elements[field][gone] = 0
 
 
 def begin_at(store: NDArray[np.void], row: int, t: int, s: int, at: int) -> None:

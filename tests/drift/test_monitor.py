@@ -69,9 +69,14 @@ def shown(found: Found) -> list[bytes]:
     return [*(e.to_bytes() for e in found.drift_events), *(a.to_bytes() for a in found.alerts)]
 
 
-def run(batches: Sequence[Sequence[Measurement]], now: datetime, restarts: random.Random | None = None):
+def run(
+    batches: Sequence[Sequence[Measurement]],
+    now: datetime,
+    restarts: random.Random | None = None,
+    **settings: object,
+):
     """Feed batches with ticks at fixed places in the stream; start afresh from stored rows where `restarts` says so."""
-    watch, rows, events, alerts, read = monitor(), {}, [], [], 0
+    watch, rows, events, alerts, read = monitor(**settings), {}, [], [], 0
     for batch in batches:
         found = watch.update(of_measurements(batch), now=now)
         events += [e.to_bytes() for e in found.drift_events]
@@ -79,12 +84,12 @@ def run(batches: Sequence[Sequence[Measurement]], now: datetime, restarts: rando
         read += len(batch)
         if restarts and restarts.random() < 0.3:
             rows = kept(rows, watch.dirty())
-            watch = monitor(as_rows(rows, read))
+            watch = monitor(as_rows(rows, read), **settings)
     for minutes, caught_up in ((0, True), (1, False), (8, False), (9, True), (30, True), (60, True)):
         alerts += shown(watch.tick(now=now + timedelta(minutes=minutes), caught_up=caught_up))
         if restarts and restarts.random() < 0.5:
             rows = kept(rows, watch.dirty())
-            watch = monitor(as_rows(rows, minutes))
+            watch = monitor(as_rows(rows, minutes), **settings)
     rows = kept(rows, watch.dirty())
     return events, alerts, {key: state for key, state in rows.items() if state}  # an empty row is one that is no more
 
@@ -98,6 +103,30 @@ def test_cutting_and_restarting_change_nothing(seed: int) -> None:
     assert run(list(cut(stream, seed)), now) == whole
     assert run(list(cut(stream, seed + 1)), now, random.Random(seed)) == whole
     assert run([[m] for m in stream], now, random.Random(seed)) == whole
+
+
+def test_nor_do_they_with_detectors_that_share_their_names() -> None:
+    kinds = (("conformal", {"patience": 300}), ("categories", {}), ("page_hinkley", {}))
+    both = {"detectors": tuple(DetectorSettings(type=kind, options=options) for kind, options in kinds)}
+    stream = mixed(1500, 3)
+    now = max(m.event_time for m in stream) + timedelta(seconds=5)
+    whole = run([stream], now, **both)
+    assert {kind for kind, _ in whole[2]} > {"conformal", "page_hinkley"}
+    assert any(b'"conformal"' in event for event in whole[0])
+    assert run(list(cut(stream, 5)), now, random.Random(5), **both) == whole
+
+
+def test_a_detector_takes_up_a_segment_that_is_not_on_record() -> None:
+    settings = {"detectors": (DetectorSettings(type="conformal"),)}
+    parts = [[one(i, segment=inside("user_id", f"u{i % 40}")) for i in range(n, n + 400)] for n in (0, 400)]
+    watch = monitor(rules=[], max_segments=100, **settings)
+    watch.update(of_measurements(parts[0]), now=at(2000))
+    again = monitor([r for r in watch.dirty() if r.kind != "segment"], rules=[], max_segments=100, **settings)
+    stored = []
+    for either in (watch, again):
+        either.update(of_measurements(parts[1]), now=at(2000))
+        stored.append({row for row in either.dirty() if row.kind == "conformal"})
+    assert len(stored[0]) == 40 and stored[0] == stored[1]
 
 
 def test_pass_rate_falls_and_the_alert_says_so() -> None:

@@ -184,6 +184,17 @@ def test_blocks_and_calendars_are_indifferent_to_cuts_and_storage(options: dict[
     assert {row.key: row for row in whole.dirty()} == rows
 
 
+def test_more_segments_than_have_a_block_yet_are_stored() -> None:
+    made, again = bank(block=5), bank(block=5)
+    made.update(fleet(np.ones((3, 40)), verdict=True))
+    rows = made.dirty()
+    again.load(rows)
+    more = fleet(np.ones((30, 40)), verdict=True, first=3)
+    made.update(more)
+    again.update(more)
+    assert len(rows) == 40 and again.dirty() == made.dirty()
+
+
 def test_a_daily_rhythm_raises_nothing_with_a_calendar() -> None:
     rng = np.random.default_rng(9)
     rates = np.where(np.arange(8 * 1440) // 60 % 24 < 12, 0.97, 0.8)[:, None]

@@ -20,7 +20,7 @@ def hulls(steps: np.ndarray, *, singly: bool) -> np.ndarray:
     else:
         for i in range(len(t)):
             focus.push(store, np.array([0]), t[i : i + 1], s[i : i + 1], 100 + t[i : i + 1])
-    focus.tidy(store[0])
+    focus.tidy(store)
     return store
 
 
