@@ -85,6 +85,15 @@ class ClusterBank:
         nodes = float((self._weights @ self.r.astype(np.float64)).mean())
         self.value = (1 - NOVELTY_WEIGHT) * nodes + NOVELTY_WEIGHT * float(self.far.mean(dtype=np.float64))
 
+    @property
+    def shares(self) -> list[NDArray[np.float64]]:
+        """Of each half's clusters, among all texts counted so far."""
+        sizes = [len(half.centres) for half in self._halves]
+        return [
+            self.counts[first : first + k] / total
+            for first, k, total in zip(self._first, sizes, self.totals, strict=True)
+        ]
+
     def moved(self) -> Moved:
         """What moved, as far as the average tells."""
         won = self._weights[:, None] * self.r * (1 - NOVELTY_WEIGHT) / len(FACTORS)

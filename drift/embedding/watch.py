@@ -44,7 +44,7 @@ class Watch:
         bins = [int(h.edges.searchsorted(d)) for h, d in zip(self.reference.halves, (near, far), strict=True)]
         place = Place((first, second), (bins[0], bins[1]), float(min(near, far)))
         self.bank.update(place)
-        self.direction.update(np.vecdot(self.reference.components, x) - self._origin)
+        self.direction.update(np.vecdot(self.reference.components, x) - self._origin, place.clusters)
         self.recent.add(place, trace_id, at)
         return self.value
 
@@ -58,7 +58,7 @@ class Watch:
         moved = self.bank.moved()
         change = self.recent.change(moved)
         if moved.more:
-            return moved, change, self.recent.typical(moved, change.since)
+            return moved, change, self.recent.typical(moved, change.since, self.bank.shares)
         by_cluster = self.reference.typical[moved.half]
         return moved, change, [ids[0] for c in sorted(moved.clusters) if (ids := by_cluster[c])][:TYPICAL]
 
