@@ -38,7 +38,7 @@ class Direction:
         along, self._belongs = reference.scales
         self._along, self._sample = along, reference.sample.astype(np.float32) * along
         self._p = p = self._sample.shape[1]
-        first, second = reference.halves
+        first, _ = reference.halves
         self._first = (p, p + len(first.centres))
         self._places = reference.places + np.array(self._first)
         shares = np.concatenate([half.sizes + half.counts for half in reference.halves]) / reference.count

@@ -54,8 +54,11 @@ class Watch:
         self.direction.forget()
 
     def moved(self) -> tuple[Moved, Change, list[str]]:
-        """What moved, when and how far, and traces that are typical of it: of a topic that became rarer, of the reference."""
-        moved = self.bank.moved()
+        """What moved, when and how far, and traces that are typical of it: of a topic that became rarer, of the reference.
+
+        What the direction finds before the bank is something that grew.
+        """
+        moved = self.bank.grown() if self.direction.value > self.bank.value else self.bank.moved()
         change = self.recent.change(moved)
         if moved.more:
             return moved, change, self.recent.typical(moved, change.since, self.bank.shares)

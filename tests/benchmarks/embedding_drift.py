@@ -232,7 +232,7 @@ def show(found: dict[str, Any]) -> None:
     for label, row in found["rows"].items():
         print(label, f"({row['us']:.0f} us a text, {row['early']} runs with an alarm before)" if "us" in row else "")
         delays = (
-            f"{statistics.fmean(d):.0f} ± {statistics.stdev(d) / len(d) ** 0.5:.0f} ({statistics.median(d):.0f})"
+            f"{statistics.fmean(d):.0f} ± {np.std(d) / len(d) ** 0.5:.0f} ({statistics.median(d):.0f})"
             for d in row["delays"].values()
         )
         print("".join(f"{cell:>20}" for cell in (f"{row['far']:.2g}", *delays)))

@@ -110,6 +110,16 @@ def test_a_topic_that_goes_is_named_although_all_others_grow() -> None:
     assert (moved.clusters, moved.more) == (frozenset({3}), False)
 
 
+def test_what_grew_is_named_when_that_is_what_is_asked() -> None:
+    rng = np.random.default_rng(5)
+    draws = [*rng.integers(0, 4, 800), *rng.choice(4, 100, p=[0, 0.5, 0.25, 0.25])]
+    bank = after(
+        [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(draws, rng.integers(0, 32, 900), strict=True)], 400
+    )
+    assert (bank.moved().clusters, bank.moved().more) == (frozenset({0}), False)
+    assert (bank.grown().clusters, bank.grown().more) == (frozenset({1}), True)
+
+
 def test_shares_are_those_of_all_texts_counted() -> None:
     bank = after([Text((0, 1), (0, 0)), Text((2, 1), (0, 0)), Text((2, 3), (0, 0)), Text((2, 1), (0, 0))], 2)
     assert [share.tolist() for share in bank.shares] == [[0.25, 0, 0.75, 0], [0, 0.75, 0, 0.25]]
