@@ -85,10 +85,27 @@ class ClusterBank:
         nodes = float((self._weights @ self.r.astype(np.float64)).mean())
         self.value = (1 - NOVELTY_WEIGHT) * nodes + NOVELTY_WEIGHT * float(self.far.mean(dtype=np.float64))
 
+    @property
+    def shares(self) -> list[NDArray[np.float64]]:
+        """Of each half's clusters, among all texts counted so far."""
+        sizes = [len(half.centres) for half in self._halves]
+        return [
+            self.counts[first : first + k] / total
+            for first, k, total in zip(self._first, sizes, self.totals, strict=True)
+        ]
+
     def moved(self) -> Moved:
         """What moved, as far as the average tells."""
-        won = self._weights[:, None] * self.r * (1 - NOVELTY_WEIGHT) / len(FACTORS)
-        far = self.far * (NOVELTY_WEIGHT / self.far.size)
+        return self._most(np.ones(len(FACTORS)), np.ones(len(RATES)))
+
+    def grown(self) -> Moved:
+        """The same among what became more common: nodes, or texts farther from every centre."""
+        return self._most(FACTORS > 1, RATES > 0)
+
+    def _most(self, factors: NDArray[Any], rates: NDArray[Any]) -> Moved:
+        """With these weights of the factors and rates."""
+        won = self._weights[:, None] * self.r * factors * (1 - NOVELTY_WEIGHT) / len(FACTORS)
+        far = self.far * rates * (NOVELTY_WEIGHT / self.far.size)
         if far.max() > won.max():
             half, rate = divmod(int(far.argmax()), len(RATES))
             upper = int(self.novelty[half, NOVELTY_BINS // 2 :].sum())

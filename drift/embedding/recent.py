@@ -69,17 +69,21 @@ class Recent:
             _wilson(successes, count),
         )
 
-    def typical(self, moved: Moved, since: int) -> list[str]:
-        """Trace ids of the texts of the node since the change: those nearest to their cluster, or, where texts are farther
-        from all clusters, those farthest."""
+    def typical(self, moved: Moved, since: int, shares: Sequence[NDArray[np.float64]]) -> list[str]:
+        """Trace ids of the texts of the node since the change: first those of the clusters that have grown most, and of
+        these the nearest to their centre; or, where texts are farther from all clusters, those farthest.
+
+        `shares` of each half's clusters were usual.
+        """
         named = list(self.traces)[-since:]
         inside = self._inside(moved)[-len(named) :]
+        grown = self._grown(since, shares)[-len(named) :] if moved.clusters else np.zeros(len(named))
         chosen = sorted(
-            (-distance if not moved.clusters else distance, trace)
-            for (trace, distance), here in zip(named, inside.tolist(), strict=True)
+            (-growth, distance if moved.clusters else -distance, trace)
+            for (trace, distance), growth, here in zip(named, grown.tolist(), inside.tolist(), strict=True)
             if here
         )
-        return list(dict.fromkeys(trace for _, trace in chosen))[:TYPICAL]
+        return list(dict.fromkeys(trace for _, _, trace in chosen))[:TYPICAL]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"places": self.places, "times": self.times}
@@ -88,6 +92,14 @@ class Recent:
         """Go on from there."""
         self.places, self.times = arrays["places"], arrays["times"]
         self.traces = deque(((str(trace), float(distance)) for trace, distance in traces), maxlen=NAMED)
+
+    def _grown(self, since: int, shares: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """By how much the shares of the two clusters of each text since then have grown, added up."""
+        grown = np.zeros(min(since, len(self.places)))
+        for half, usual in enumerate(shares):
+            clusters = self.places[-since:, half]
+            grown += (np.bincount(clusters, minlength=len(usual)) / len(clusters) - usual)[clusters]
+        return grown
 
     def _inside(self, moved: Moved) -> NDArray[np.bool_]:
         if not moved.clusters:

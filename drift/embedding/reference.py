@@ -69,6 +69,9 @@ class Reference:
     mean : float32[d]
     components : float32[p, d], orthonormal rows.
     sample : float16[s, p], coordinates of some of them.
+    places : uint8[s, 2], the cluster of each of those in either half.
+    scales : float32[2], what coordinates, and membership of clusters, are multiplied by, so that products of two texts have a
+        mean square of 1 in each.
     halves : the two.
     typical : for each half and cluster, trace ids of the texts nearest to the centre.
     """
@@ -77,6 +80,8 @@ class Reference:
     mean: NDArray[np.float32]
     components: NDArray[np.float32]
     sample: NDArray[np.float16]
+    places: NDArray[np.uint8]
+    scales: NDArray[np.float32]
     halves: tuple[Half, Half]
     typical: tuple[tuple[tuple[str, ...], ...], ...]
 
@@ -85,6 +90,8 @@ class Reference:
             "mean": self.mean,
             "components": self.components.astype(np.float16),
             "sample": self.sample,
+            "places": self.places,
+            "scales": self.scales,
         }
         for place, half in enumerate(self.halves):
             arrays |= {f"{name}{place}": getattr(half, name) for name in Half.__slots__}
@@ -104,6 +111,8 @@ class Reference:
             arrays["mean"],
             arrays["components"].astype(np.float32),
             arrays["sample"],
+            arrays["places"],
+            arrays["scales"],
             (halves[0], halves[1]),
             tuple(tuple(map(tuple, half)) for half in typical),
         )
@@ -130,7 +139,11 @@ def fit(vectors: NDArray[np.float16], trace_ids: Sequence[str], clusters: int) -
             halves.append(half)
             typical.append(tuple(tuple(trace_ids[i] for i in own[places].tolist()) for places in nearest))
         projected = ((x[sample] - mean) @ components.T).astype(np.float16)
-    return Reference(len(x), mean, components, projected, (halves[0], halves[1]), tuple(typical))
+        found = [Centres(half.centres).nearest_of_all(x[sample])[0] for half in halves]
+        belongs = [np.eye(len(half.centres))[place] for half, place in zip(halves, found, strict=True)]
+        scales = np.array([_scale(projected), _scale(np.hstack(belongs))], dtype=np.float32)
+    places = np.stack(found, axis=1).astype(np.uint8)
+    return Reference(len(x), mean, components, projected, places, scales, (halves[0], halves[1]), tuple(typical))
 
 
 class Centres:
@@ -161,6 +174,13 @@ def _components(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
     _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(x))
     largest = axes[:, ::-1][:, : min(COMPONENTS, x.shape[1])]
     return mean, np.ascontiguousarray(largest.T.astype(np.float16).astype(np.float32))  # as it is stored
+
+
+def _scale(x: NDArray[Any]) -> float:
+    """What makes the products of two rows, less the rows' mean, 1 in mean square."""
+    centred = x.astype(np.float64) - x.mean(axis=0, dtype=np.float64)
+    square = float(((centred @ centred.T) ** 2).mean())
+    return square**-0.25 if square > 0 else 0.0
 
 
 def _half(

@@ -44,7 +44,7 @@ class Watch:
         bins = [int(h.edges.searchsorted(d)) for h, d in zip(self.reference.halves, (near, far), strict=True)]
         place = Place((first, second), (bins[0], bins[1]), float(min(near, far)))
         self.bank.update(place)
-        self.direction.update(np.vecdot(self.reference.components, x) - self._origin)
+        self.direction.update(np.vecdot(self.reference.components, x) - self._origin, place.clusters)
         self.recent.add(place, trace_id, at)
         return self.value
 
@@ -54,11 +54,14 @@ class Watch:
         self.direction.forget()
 
     def moved(self) -> tuple[Moved, Change, list[str]]:
-        """What moved, when and how far, and traces that are typical of it: of a topic that became rarer, of the reference."""
-        moved = self.bank.moved()
+        """What moved, when and how far, and traces that are typical of it: of a topic that became rarer, of the reference.
+
+        What the direction finds before the bank is something that grew.
+        """
+        moved = self.bank.grown() if self.direction.value > self.bank.value else self.bank.moved()
         change = self.recent.change(moved)
         if moved.more:
-            return moved, change, self.recent.typical(moved, change.since)
+            return moved, change, self.recent.typical(moved, change.since, self.bank.shares)
         by_cluster = self.reference.typical[moved.half]
         return moved, change, [ids[0] for c in sorted(moved.clusters) if (ids := by_cluster[c])][:TYPICAL]
 

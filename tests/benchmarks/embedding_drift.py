@@ -226,12 +226,15 @@ def measure(texts: Texts, runs: int, count: int) -> dict[str, Any]:
 
 
 def show(found: dict[str, Any]) -> None:
-    """A table: mean delay (median) in texts; `LONGEST` counts for what was missed."""
+    """A table: mean delay ± its standard error (median) in texts; `LONGEST` counts for what was missed."""
     print(f"{found['runs']} runs each, {found['texts_without_change']:,} texts without a change; mean delay (median)")
     print("".join(f"{head:>20}" for head in ("false alarms a text", *MOVED)), "", sep="  ")
     for label, row in found["rows"].items():
         print(label, f"({row['us']:.0f} us a text, {row['early']} runs with an alarm before)" if "us" in row else "")
-        delays = (f"{statistics.fmean(d):.0f} ({statistics.median(d):.0f})" for d in row["delays"].values())
+        delays = (
+            f"{statistics.fmean(d):.0f} ± {np.std(d) / len(d) ** 0.5:.0f} ({statistics.median(d):.0f})"
+            for d in row["delays"].values()
+        )
         print("".join(f"{cell:>20}" for cell in (f"{row['far']:.2g}", *delays)))
     print("anchor\n" + "".join(f"{cell:>20}" for cell in (f"{FAR:g}", *ANCHORS.values())))
     print("most of the typical texts are of what moved (five recent texts at random)")

@@ -79,7 +79,7 @@ def test_texts_like_none_before_are_found_and_named() -> None:
 
 def test_golden_alarm() -> None:
     (event,) = found(topics([(500, EVEN), (200, GROWN)]))
-    assert (event.index, event.observations, event.details["reference"]) == (532, 533, 256)
+    assert (event.index, event.observations, event.details["reference"]) == (540, 541, 256)
 
 
 def test_no_alarm_without_a_change() -> None:

@@ -40,6 +40,8 @@ def reference(counted: list[Text]) -> Reference:
         nothing[0].astype(np.float32),
         nothing.astype(np.float32),
         nothing.astype(np.float16),
+        np.zeros((1, 2), dtype=np.uint8),
+        np.ones(2, dtype=np.float32),
         (halves[0], halves[1]),
         (),
     )
@@ -86,6 +88,41 @@ def test_two_clusters_that_grow_are_named_as_the_node_that_joins_them() -> None:
         [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(draws, rng.integers(0, 32, 1000), strict=True)], 400
     )
     assert bank.moved().clusters in (frozenset({2, 3}), frozenset({0, 1}))
+
+
+def test_of_one_that_grows_and_the_others_that_fall_the_one_is_named() -> None:
+    rng = np.random.default_rng(3)
+    draws = [*rng.choice(4, 800, p=[0.1, 0.3, 0.3, 0.3]), *rng.choice(4, 150, p=[0.3, 0.2333, 0.2333, 0.2334])]
+    bank = after(
+        [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(draws, rng.integers(0, 32, 950), strict=True)], 400
+    )
+    moved = bank.moved()
+    assert (moved.clusters, moved.more) == (frozenset({0}), True)
+
+
+def test_a_topic_that_goes_is_named_although_all_others_grow() -> None:
+    rng = np.random.default_rng(4)
+    draws = [*rng.integers(0, 4, 800), *rng.integers(0, 3, 100)]
+    bank = after(
+        [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(draws, rng.integers(0, 32, 900), strict=True)], 400
+    )
+    moved = bank.moved()
+    assert (moved.clusters, moved.more) == (frozenset({3}), False)
+
+
+def test_what_grew_is_named_when_that_is_what_is_asked() -> None:
+    rng = np.random.default_rng(5)
+    draws = [*rng.integers(0, 4, 800), *rng.choice(4, 100, p=[0, 0.5, 0.25, 0.25])]
+    bank = after(
+        [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(draws, rng.integers(0, 32, 900), strict=True)], 400
+    )
+    assert (bank.moved().clusters, bank.moved().more) == (frozenset({0}), False)
+    assert (bank.grown().clusters, bank.grown().more) == (frozenset({1}), True)
+
+
+def test_shares_are_those_of_all_texts_counted() -> None:
+    bank = after([Text((0, 1), (0, 0)), Text((2, 1), (0, 0)), Text((2, 3), (0, 0)), Text((2, 1), (0, 0))], 2)
+    assert [share.tolist() for share in bank.shares] == [[0.25, 0, 0.75, 0], [0, 0.75, 0, 0.25]]
 
 
 def test_texts_far_from_everything_are_told_apart_from_topics() -> None:

@@ -9,6 +9,7 @@ from drift.embedding.clusters import Moved, Place
 from drift.embedding.recent import NAMED, REMEMBERED, TYPICAL, Recent
 
 TOPIC = frozenset({3})
+USUAL = [np.full(32, 1 / 32), np.full(32, 1 / 32)]
 
 
 def remembered(clusters: list[int]) -> Recent:
@@ -48,7 +49,16 @@ def test_nothing_that_fits_is_no_error() -> None:
 
 def test_typical_are_those_of_the_topic_since_the_change_nearest_first() -> None:
     clusters = [3] * 100 + [3, 1] * 20
-    assert remembered(clusters).typical(moved(clusters), since=40) == ["t112", "t126", "t106", "t120", "t134"]
+    assert remembered(clusters).typical(moved(clusters), 40, USUAL) == ["t112", "t126", "t106", "t120", "t134"]
+
+
+def test_typical_of_joined_clusters_are_of_the_one_that_grew_most() -> None:
+    clusters = [4, 3, 4, 4, 3, 1] * 10
+    both = Moved(0, frozenset({3, 4}), True, 150, 1060)
+    usual = np.full(32, 0.01)
+    assert {clusters[int(t[1:])] for t in remembered(clusters).typical(both, 60, [usual, usual])} == {4}
+    usual[4] = 0.5  # has always been common
+    assert {clusters[int(t[1:])] for t in remembered(clusters).typical(both, 60, [usual, usual])} == {3}
 
 
 def test_memory_is_bounded() -> None:
@@ -56,4 +66,4 @@ def test_memory_is_bounded() -> None:
     assert len(recent.places) == len(recent.times) == REMEMBERED
     assert len(recent.traces) == NAMED
     assert recent.times[0] == 1050.0
-    assert len(recent.typical(Moved(0, frozenset({1}), True, 10, 10), 10_000)) == TYPICAL
+    assert len(recent.typical(Moved(0, frozenset({1}), True, 10, 10), 10_000, USUAL)) == TYPICAL
