@@ -46,13 +46,14 @@ class Heartbeat:
         lag = self._progress.total_lag()
         own = self._component.state()
         busy = own.get("in_flight", 0) or own.get("open_sessions", 0)
+        ready = self._context.generation() > 0
         return {
             **own,
             "dropped": dict(self._context.dropped),
-            "ready": self._context.generation() > 0,
+            "ready": ready,
             "assigned": assigned,
             "lag": lag,
-            "caught_up": lag == 0 and not busy and self._guard.has_compared(self._progress),
+            "caught_up": ready and lag == 0 and not busy and self._guard.has_compared(self._progress),
             "pid": os.getpid(),
             "http": self._url,
             "configured_at": datetime.fromtimestamp(self._reloading.loaded_at, UTC).isoformat(),
