@@ -24,6 +24,7 @@ environment: production
 kafka: {topic_prefix: PREFIX-, session_timeout_s: 6, batch_records: 40, partitions: 4}
 assemble: {quiet_s: 1.0, rootless_quiet_s: 3.0}
 sessions: {quiet_s: 2.0}
+evaluate: {max_deaths: 50}  # workers are killed, but not by what they read
 evaluators:
   - {type: tool_error_as_success}
   - {type: unknown_tool}
