@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from drift.observations import selected
 from drift.protocol import OUTCOMES, Observations
+from drift.room import with_room
 from drift.table import Lookup, SegmentTable
 from schemas.measurement import Segment, key_parts
 from schemas.state_row import StateRow
@@ -90,10 +91,8 @@ class KnownSegments:
 
     def _reserve(self) -> None:
         """Make room for all of the table; detectors may have added to it what they stored."""
-        while len(self.table) > len(self._counts):
-            for name in ("_counts", "_changed", "_is_admitted"):
-                values = getattr(self, name)
-                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
+        for name in ("_counts", "_changed", "_is_admitted"):
+            setattr(self, name, with_room(getattr(self, name), len(self.table)))
 
     def _places(self, table: SegmentTable, asked: Sequence[int]) -> NDArray[np.int32]:
         self._reserve()

@@ -22,6 +22,7 @@ from drift.detectors import build_banks
 from drift.epochs import EPOCHS_KIND, EpochBook
 from drift.known import SEGMENT_KIND, KnownSegments
 from drift.protocol import Detection, DetectorBank, Observations, Sharing
+from drift.room import with_room
 from drift.segments import OTHER
 from drift.traffic import Traffic
 from schemas.alert import Alert
@@ -195,9 +196,7 @@ class Monitor:
     def _watch_new(self) -> None:
         """Begin to watch the segments that have become known, where a rule wants it."""
         table = self._known.table
-        if len(table) > len(self._watched):
-            more = np.zeros(max(len(table), 2 * len(self._watched)) - len(self._watched), dtype=np.bool_)
-            self._watched = np.concatenate([self._watched, more])
+        self._watched = with_room(self._watched, len(table))
         for number in range(self._looked_at, len(table)) if self._rules else ():
             watches = list(self._watches_of(table[number]))
             if watches:

@@ -72,13 +72,11 @@ class Lookup:
         """The answer for each of `numbers`, int32[n]; `find` must give more than -2^31, and the same again if asked."""
         import numpy as np
 
-        found = self._found if table is self._table else None
-        if found is None or len(found) < len(table):
-            grown = np.full(max(len(table), 0 if found is None else 2 * len(found)), _NOT_ASKED, dtype=np.int32)
-            if found is not None:
-                grown[: len(found)] = found
-            self._table, self._found = table, grown
-            found = grown
+        from drift.room import with_room
+
+        if self._found is None or table is not self._table:
+            self._table, self._found = table, np.empty(0, dtype=np.int32)
+        found = self._found = with_room(self._found, len(table), _NOT_ASKED)
         answers: NDArray[np.int32] = found[numbers]
         new = answers == _NOT_ASKED
         if new.any():

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift.conformal.grouping import Groups
+from drift.room import with_room
 
 
 class Blocks:
@@ -24,10 +25,9 @@ class Blocks:
     def close(
         self, rows: NDArray[np.int64], values: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Fill the blocks of rows. The observations (in order of arrival) that completed one, and its mean."""
+        """Fill the blocks of rows that there is room for. The observations (in order of arrival) that completed one, and its mean."""
         if len(rows) == 0:
             return np.empty(0, dtype=np.int64), np.empty(0)
-        self.reserve(int(rows.max()))
         groups = Groups(rows)
         place = self.filled[groups.keys][groups.of] + groups.rank
         block = place // self.length
@@ -49,8 +49,6 @@ class Blocks:
         order = np.argsort(where)
         return where[order], (total[done] / self.length)[order]
 
-    def reserve(self, row: int) -> None:
-        """Make room for a row."""
-        while row >= len(self.filled):
-            self.open = np.concatenate([self.open, np.zeros_like(self.open)])
-            self.filled = np.concatenate([self.filled, np.zeros_like(self.filled)])
+    def reserve(self, rows: int) -> None:
+        """Make room for so many rows."""
+        self.open, self.filled = with_room(self.open, rows), with_room(self.filled, rows)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift.conformal.grouping import Groups
+from drift.room import with_room
 
 FIRST = 20
 """How many values of a segment choose its scale; they are not ranked."""
@@ -92,10 +93,7 @@ class WaitingRoom:
 
     def _sit(self, rows: NDArray[np.int64]) -> None:
         """Seat those rows that have no seat yet."""
-        most = int(rows.max()) + 1
-        if most > len(self._seat):
-            more = max(most, 2 * len(self._seat)) - len(self._seat)
-            self._seat = np.concatenate([self._seat, np.full(more, -1, dtype=np.int32)])
+        self._seat = with_room(self._seat, int(rows.max()) + 1, -1)
         new = rows[self._seat[rows] < 0]
         first, self._count = self._count, self._count + len(new)
         if self._count > len(self._row):

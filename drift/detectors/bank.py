@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
@@ -57,9 +57,9 @@ class SegmentBank(ABC, Generic[State]):
         return found
 
     def dirty(self) -> list[StateRow]:
-        changed = sorted((self._rows.key(row), row) for row in self._dirty)
+        changed = self._rows.by_key(self._dirty)
         self._dirty.clear()
-        return [StateRow(self.kind, key, self.encode(self._states[row])) for key, row in changed]
+        return [stored for key, row in changed for stored in self.stored(key, self._states[row])]
 
     def load(self, rows: Sequence[StateRow]) -> None:
         for stored in rows:
@@ -67,6 +67,10 @@ class SegmentBank(ABC, Generic[State]):
                 row = self._rows.add(stored.key)
                 self._states[row : row + 1] = [self.decode(stored.state)]
                 self._dirty.discard(row)
+
+    def stored(self, key: str, state: State) -> Iterable[StateRow]:
+        """The rows of a segment that changed."""
+        return [StateRow(self.kind, key, self.encode(state))]
 
     @abstractmethod
     def reads(self, observations: Observations) -> NDArray[np.bool_]:

@@ -30,6 +30,7 @@ from drift.detectors.rows import NO_ROOM, SegmentRows
 from drift.localise.change import Change, settled
 from drift.localise.report import Reading, moment, moved
 from drift.protocol import SCORED, Detection, Observations
+from drift.room import with_room
 from drift.table import SegmentTable
 from schemas.settings import Section
 from schemas.state_row import StateRow
@@ -130,7 +131,7 @@ class ConformalBank:
         return sorted(found, key=lambda detection: detection.index)
 
     def dirty(self) -> list[StateRow]:
-        changed = sorted((self.rows.key(row), row) for row in np.flatnonzero(self._dirty).tolist())
+        changed = self.rows.by_key(np.flatnonzero(self._dirty).tolist())
         self._dirty[:] = False
         states = encoded(self, np.array([row for _, row in changed], dtype=np.int64))
         return [StateRow(self.kind, key, state) for (key, _), state in zip(changed, states, strict=True)]
@@ -154,10 +155,10 @@ class ConformalBank:
 
     def reserve(self, rows: int) -> None:
         """Make room for so many rows."""
-        while rows > len(self.track_of):
-            for name in ("track_of", "place", "reads_verdict", "_dirty"):
-                values = getattr(self, name)
-                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
+        for name in ("track_of", "place", "reads_verdict", "_dirty"):
+            setattr(self, name, with_room(getattr(self, name), rows))
+        if self.blocks is not None:
+            self.blocks.reserve(rows)
 
     def start(self, row: int, which: int, verdicts: bool, time: int, chosen: Scale | None) -> None:
         """A segment leaves the waiting room."""

@@ -74,7 +74,6 @@ def _of_its_own(bank: ConformalBank, row: int, which: int, place: int) -> dict[s
         change, *rest = bank.followed[row]
         kept["followed"] = [[*change[:8], list(change.before), list(change.after), change.gain], *rest]
     if bank.blocks is not None:
-        bank.blocks.reserve(row)
         kept["block"] = bank.blocks.open[row, : bank.blocks.filled[row]].tolist()
     return kept
 
@@ -110,7 +109,6 @@ def decoded(bank: ConformalBank, row: int, data: bytes) -> bool:
         made: list[Any] = [*moments, Level(*before), Level(*after), gain]
         bank.followed[row] = Followed(Change(*made), *rest)
     if bank.blocks is not None:
-        bank.blocks.reserve(row)
         bank.blocks.filled[row] = len(head["block"])
         bank.blocks.open[row, : len(head["block"])] = head["block"]
     return True

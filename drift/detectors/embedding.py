@@ -122,11 +122,6 @@ class EmbeddingBank(SegmentBank[_State]):
             self._gather(state, state.texts, vector, observation.trace_id)
         return None
 
-    def dirty(self) -> list[StateRow]:
-        changed = sorted((self._rows.key(number), number) for number in self._dirty)
-        self._dirty.clear()
-        return [row for key, number in changed for row in self._stored(key, self._states[number])]
-
     def load(self, rows: Sequence[StateRow]) -> None:
         parts: dict[str, dict[str, bytes]] = {}
         for row in rows:
@@ -176,7 +171,7 @@ class EmbeddingBank(SegmentBank[_State]):
         length = float(np.sqrt((wide * wide).sum()))
         return (wide / length).astype(np.float16) if length > 0 else vector
 
-    def _stored(self, key: str, state: _State) -> Iterator[StateRow]:
+    def stored(self, key: str, state: _State) -> Iterator[StateRow]:
         """The rows that changed; those of parts that are no more become empty."""
         yield StateRow(self.kind, key, self.encode(state))
         pieces = {f"text{i}" for i in range(-(-len(state.texts or ()) // PIECE))}

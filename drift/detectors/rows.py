@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drift.protocol import Observations
+from drift.room import with_room
 from drift.table import Lookup, SegmentTable
 from schemas.measurement import Segment
 
@@ -44,6 +45,10 @@ class SegmentRows:
         """The key of a row's segment."""
         return self._table.keys[self._numbers[row]]
 
+    def by_key(self, rows: Iterable[int]) -> list[tuple[str, int]]:
+        """Rows with their keys, in the order of the keys."""
+        return sorted((self.key(row), row) for row in rows)
+
     def segment(self, row: int) -> Segment:
         """The segment of a row."""
         return self._table[self._numbers[row]]
@@ -61,9 +66,7 @@ class SegmentRows:
         if row is not None:
             return row
         number, row = self._table.add(key), len(self._numbers)
-        if number >= len(self._row):
-            more = max(number + 1, 2 * len(self._row)) - len(self._row)
-            self._row = np.concatenate([self._row, np.full(more, NOT_READ, dtype=np.int32)])
+        self._row = with_room(self._row, number + 1, NOT_READ)
         self._row[number] = row
         self._numbers.append(number)
         return row
