@@ -18,7 +18,7 @@ TEXTS_A_TOPIC = 30
 MOST_TOPICS = 12
 LEAST_TEXTS_A_WORD = 5
 COMMON = 0.3
-"""A word in more texts than that says nothing; in a text of one topic of two it would."""
+"""A word in more texts than that is left out: it tells no topics apart, unless one is as common as that itself."""
 MOST_WORDS, COMPONENTS, NAMED_BY = 5_000, 32, 3
 SEED = 0
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift.embedding.arrays import packed, unpacked
+from drift.spread import evenly
 
 COMPONENTS = 128
 SAMPLE = 1024
@@ -128,21 +129,21 @@ def fit(vectors: NDArray[np.float16], trace_ids: Sequence[str], clusters: int) -
     x = vectors.astype(np.float32)
     with threadpool_limits(1):
         mean, components = _components(x)
-        sample = _spread(len(x), SAMPLE)
+        sample = evenly(len(x), SAMPLE)
         # by lot: in a stream that alternates, every other text would be of one kind
         drawn = np.random.default_rng(SEED).permutation(len(x))
         middle = len(x) // 2
         parts = np.sort(drawn[:middle]), np.sort(drawn[middle:])
-        halves, typical = [], []
-        for own, other in (parts, parts[::-1]):
-            half, nearest = _half(x[own], x[other], clusters)
+        halves, typical, belongs = [], [], np.empty((len(x), len(parts)), dtype=np.uint8)
+        for place, (own, other) in enumerate((parts, parts[::-1])):
+            half, nearest, clustered, counted = _half(x[own], x[other], clusters)
+            belongs[own, place], belongs[other, place] = clustered, counted
             halves.append(half)
             typical.append(tuple(tuple(trace_ids[i] for i in own[places].tolist()) for places in nearest))
         projected = ((x[sample] - mean) @ components.T).astype(np.float16)
-        found = [Centres(half.centres).nearest_of_all(x[sample])[0] for half in halves]
-        belongs = [np.eye(len(half.centres))[place] for half, place in zip(halves, found, strict=True)]
-        scales = np.array([_scale(projected), _scale(np.hstack(belongs))], dtype=np.float32)
-    places = np.stack(found, axis=1).astype(np.uint8)
+        places = belongs[sample]
+        members = [np.eye(len(half.centres))[own] for half, own in zip(halves, places.T, strict=True)]
+        scales = np.array([_scale(projected), _scale(np.hstack(members))], dtype=np.float32)
     return Reference(len(x), mean, components, projected, places, scales, (halves[0], halves[1]), tuple(typical))
 
 
@@ -185,8 +186,9 @@ def _scale(x: NDArray[Any]) -> float:
 
 def _half(
     clustered: NDArray[np.float32], counted: NDArray[np.float32], clusters: int
-) -> tuple[Half, list[NDArray[np.intp]]]:
-    """Clusters of the one, counts of the other, and where in the first the texts stand that are nearest to each centre."""
+) -> tuple[Half, list[NDArray[np.intp]], NDArray[np.int64], NDArray[np.int64]]:
+    """Clusters of the one, counts of the other; where in the first the texts stand that are nearest to each centre; and
+    the clusters of all texts of either."""
     centres = _centres(clustered, clusters)
     places, k = Centres(centres), len(centres)
     own, distance = places.nearest_of_all(clustered)
@@ -205,7 +207,7 @@ def _half(
         edges=edges,
         novelty=np.bincount(np.searchsorted(edges, away, side="left"), minlength=NOVELTY_BINS).astype(np.int64),
     )
-    return half, nearest
+    return half, nearest, own, other
 
 
 def _centres(x: NDArray[np.float32], clusters: int) -> NDArray[np.float16]:
@@ -229,8 +231,3 @@ def _tree(centres: NDArray[np.float64]) -> NDArray[np.int16]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ClusterWarning)  # centres that are all alike
         return linkage(centres, "ward")[:-1, :2].astype(np.int16)
-
-
-def _spread(n: int, wanted: int) -> NDArray[np.intp]:
-    """At most `wanted` places among n, evenly."""
-    return np.unique(np.linspace(0, n - 1, min(n, wanted)).astype(np.intp))

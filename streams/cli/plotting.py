@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drift.spread import evenly
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _draw(figure: Figure, picture: Picture) -> None:
 def _draw_scores(axis: Any, picture: Picture) -> None:
     times, values = picture.times, picture.values
     line, window = smoothed(values)
-    shown = np.linspace(0, len(times) - 1, min(len(times), MOST_DOTS)).astype(int)
+    shown = evenly(len(times), MOST_DOTS)
     axis.plot(_dates(times[shown]), values[shown], ".", ms=2.5, color=COLOURS["dots"], label="one trace")
     axis.plot(_dates(times[window - 1 :]), line, color=COLOURS["line"], lw=1.5, label=f"mean of {window} traces")
     latest = {e.revises or e.event_id: e for e in picture.events}  # of a size told several times, the last

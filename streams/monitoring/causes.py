@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import numpy as np
-
 from drift.cause import LEAST_TRACES, Sample, effect_of, explained, judged_anew
+from drift.spread import evenly
 from drift.topics import topics
 from schemas.cause import CauseKind, Effect
 from schemas.drift_event import DriftEvent
@@ -76,6 +75,8 @@ def _canaries(event: DriftEvent, changed: datetime, warehouse: Warehouse, settin
 
 def _requests(before: Sequence[Compared], after: Sequence[Compared], warehouse: Warehouse) -> list[Effect]:
     """What other requests account for, by the topics of what users said."""
+    if min(len(before), len(after)) < LEAST_TRACES:
+        return []
     sides = [_read(side, warehouse) for side in (before, after)]
     named = topics([text for side in sides for _, text in side]) if min(map(len, sides)) >= LEAST_TRACES else None
     if named is None or len(set(named)) < 2:
@@ -90,7 +91,7 @@ def _requests(before: Sequence[Compared], after: Sequence[Compared], warehouse: 
 
 def _read(side: Sequence[Compared], warehouse: Warehouse) -> list[tuple[float, str]]:
     """Scores of some traces and what users said in them; those in which nobody said anything are left out."""
-    chosen = [side[i] for i in np.unique(np.linspace(0, len(side) - 1, min(len(side), MOST_READ)).astype(int))]
+    chosen = [side[i] for i in evenly(len(side), MOST_READ)]
     traces = warehouse.traces([compared.trace_id for compared in chosen])
     texts = {
         trace_id: " ".join(m.content for m in trace.messages.values() if m.role == "user")[:MOST_CHARS]
