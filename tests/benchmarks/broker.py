@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from tests.benchmarks.memory import resident_bytes
 from tests.brokers import DevBrokerProcess
 
 RECORD_BYTES = 1_000
@@ -53,7 +54,7 @@ async def _measure(bootstrap: str, records: int, pid: int | None) -> list[tuple[
     ]
     if pid is not None:
         rows.append(("processor, idle group member", f"{await _idle_share(bootstrap, topic, pid):.2%}", "< 1 %"))
-        rows.append((f"resident after {records:,}", f"{_resident_mb(pid):.0f} MB", "< 100 MB"))
+        rows.append((f"resident after {records:,}", f"{resident_bytes(pid) / 1e6:.0f} MB", "< 100 MB"))
     return rows
 
 
@@ -127,11 +128,6 @@ async def _idle_share(bootstrap: str, topic: str, pid: int) -> float:
 def _processor_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/schedstat").read_text().split()
     return int(fields[0]) / 1e9
-
-
-def _resident_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def _print(rows: list[tuple[str, str, str]]) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import os
 import pickle
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from drift.detectors.conformal import ConformalBank, ConformalOptions
 from tests.benchmarks.drift_streams import Fleet
+from tests.benchmarks.memory import own_bytes
 
 SEGMENTS = 100_000
 PASSES = 5
@@ -54,11 +50,11 @@ def cost(report: Any) -> None:
 
 def _fleet(segments: int, steps: int, verdicts: bool) -> tuple[float, int]:
     rng, fleet = np.random.default_rng(0), Fleet(segments)
-    resident = _resident()
+    resident = own_bytes()
     bank = ConformalBank("conformal", ConformalOptions())
     for step in range(21):
         bank.update(fleet.batch(_values(rng, 1, segments, verdicts), step, 1e9, verdicts=verdicts))
-    held = _resident() - resident
+    held = own_bytes() - resident
     best = float("inf")
     for i in range(PASSES):
         batch = fleet.batch(_values(rng, steps, segments, verdicts), 21 + i * steps, 1e9, verdicts=verdicts)
@@ -66,14 +62,6 @@ def _fleet(segments: int, steps: int, verdicts: bool) -> tuple[float, int]:
         bank.update(batch)
         best = min(best, time.process_time() - began)
     return best / (segments * steps) * 1e6, held
-
-
-def _resident() -> int:
-    """Bytes of memory that the process holds; Linux."""
-    gc.collect()
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free, but kept for later
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _values(rng: np.random.Generator, steps: int, segments: int, verdicts: bool) -> Any:

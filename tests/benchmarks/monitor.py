@@ -10,17 +10,13 @@ Microseconds of processor time an observation, the best of `PASSES` batches; res
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import math
-import os
 import random
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +29,7 @@ from drift.protocol import DEFAULT_PATIENCE, Observations
 from drift.table import SegmentTable
 from schemas.measurement import Measurement, MeasurementBatch, Positioned, in_columns
 from schemas.settings import AlertRule, DetectorSettings, MonitorSettings
+from tests.benchmarks.memory import own_bytes
 from tests.drift.streams import BASE, START, inside
 
 SEGMENTS, PASSES, BATCH = 100_000, 15, 10_000
@@ -124,9 +121,9 @@ def monitored(segments: int, case: Case) -> Cost:
     now = START + timedelta(seconds=(FIRST + 1 + PASSES) * (segments + BATCH))
     before, size, best, storing, stored = 0, 0.0, math.inf, math.inf, 0
     for measured, batch in batches(segments, case.values):
-        before = before or resident_bytes()
+        before = before or own_bytes()
         if measured and not size:
-            size = (resident_bytes() - before) / segments
+            size = (own_bytes() - before) / segments
             monitor.dirty()
         began = time.process_time()
         monitor.update(batch, now=now)
@@ -174,14 +171,6 @@ def decoding() -> float:
         batch = MeasurementBatch.from_bytes(body)
         of_columns([(batch, range(BATCH))])
     return (time.process_time() - began) / (5 * BATCH) * 1e6
-
-
-def resident_bytes() -> int:
-    """Bytes of memory that the process holds; Linux."""
-    gc.collect()
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free, but kept for later
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def measure(name: str, segments: int) -> None:

@@ -54,6 +54,12 @@ def after(texts: list[Text], counted: int) -> ClusterBank:
     return bank
 
 
+def of(clusters: list[int], rng: np.random.Generator) -> list[Text]:
+    """Texts of these clusters of either half, at distances of chance."""
+    bins = rng.integers(0, 32, len(clusters))
+    return [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(clusters, bins, strict=True)]
+
+
 @pytest.mark.parametrize("counted", [1, 3])
 def test_over_all_orders_the_mean_of_r_is_the_number_of_texts(counted: int) -> None:
     bag = [
@@ -84,18 +90,14 @@ def test_a_node_that_grows_is_named() -> None:
 def test_two_clusters_that_grow_are_named_as_the_node_that_joins_them() -> None:
     rng = np.random.default_rng(1)
     draws = [*rng.integers(0, 4, 800), *rng.choice(4, 200, p=[0.1, 0.1, 0.4, 0.4])]
-    bank = after(
-        [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(draws, rng.integers(0, 32, 1000), strict=True)], 400
-    )
+    bank = after(of(draws, rng), 400)
     assert bank.moved().clusters in (frozenset({2, 3}), frozenset({0, 1}))
 
 
 def test_of_one_that_grows_and_the_others_that_fall_the_one_is_named() -> None:
     rng = np.random.default_rng(3)
     draws = [*rng.choice(4, 800, p=[0.1, 0.3, 0.3, 0.3]), *rng.choice(4, 150, p=[0.3, 0.2333, 0.2333, 0.2334])]
-    bank = after(
-        [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(draws, rng.integers(0, 32, 950), strict=True)], 400
-    )
+    bank = after(of(draws, rng), 400)
     moved = bank.moved()
     assert (moved.clusters, moved.more) == (frozenset({0}), True)
 
@@ -103,9 +105,7 @@ def test_of_one_that_grows_and_the_others_that_fall_the_one_is_named() -> None:
 def test_a_topic_that_goes_is_named_although_all_others_grow() -> None:
     rng = np.random.default_rng(4)
     draws = [*rng.integers(0, 4, 800), *rng.integers(0, 3, 100)]
-    bank = after(
-        [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(draws, rng.integers(0, 32, 900), strict=True)], 400
-    )
+    bank = after(of(draws, rng), 400)
     moved = bank.moved()
     assert (moved.clusters, moved.more) == (frozenset({3}), False)
 
@@ -113,9 +113,7 @@ def test_a_topic_that_goes_is_named_although_all_others_grow() -> None:
 def test_what_grew_is_named_when_that_is_what_is_asked() -> None:
     rng = np.random.default_rng(5)
     draws = [*rng.integers(0, 4, 800), *rng.choice(4, 100, p=[0, 0.5, 0.25, 0.25])]
-    bank = after(
-        [Text((int(c), int(c)), (int(b), int(b))) for c, b in zip(draws, rng.integers(0, 32, 900), strict=True)], 400
-    )
+    bank = after(of(draws, rng), 400)
     assert (bank.moved().clusters, bank.moved().more) == (frozenset({0}), False)
     assert (bank.grown().clusters, bank.grown().more) == (frozenset({1}), True)
 

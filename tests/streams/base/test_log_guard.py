@@ -152,33 +152,22 @@ async def test_a_usual_restart_goes_on_where_it_was(log: Log, sqlite_warehouse: 
     assert _gaps(sqlite_warehouse) == []
 
 
-async def test_a_topic_made_again_is_a_new_epoch(log: Log, sqlite_warehouse: Warehouse) -> None:
-    await log.write(10)
-    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 10)
-    await log.delete()
-    await log.make()
-    await log.write(3)
-    seen = await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 3)
-    assert seen == [(1, 0), (1, 1), (1, 2)]
-    [position] = sqlite_warehouse.positions("guarded").values()
-    assert (position.epoch, position.next_offset) == (1, 3)
-    await log.write(1)
-    assert await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 1) == [(1, 3)]
-
-
-async def test_a_topic_made_again_and_grown_past_the_stored_offset_is_a_new_epoch(
-    log: Log, sqlite_warehouse: Warehouse
+@pytest.mark.parametrize(("before", "after"), [(10, 3), (6, 9)])
+async def test_a_topic_made_again_is_a_new_epoch(
+    log: Log, sqlite_warehouse: Warehouse, before: int, after: int
 ) -> None:
-    """Longer than what was read, it is known by the record before the stored offset, and read from its beginning."""
-    await log.write(6)
-    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 6)
+    """Shorter than what was read; or longer, when it is known by the record before the stored offset."""
+    await log.write(before)
+    await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= before)
     await log.delete()
     await log.make()
-    await log.write(9)
-    seen = await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 9)
-    assert seen == [(1, offset) for offset in range(9)]
+    await log.write(after)
+    seen = await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= after)
+    assert seen == [(1, offset) for offset in range(after)]
+    [position] = sqlite_warehouse.positions("guarded").values()
+    assert (position.epoch, position.next_offset) == (1, after)
     await log.write(1)
-    assert await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 1) == [(1, 9)]
+    assert await Reader(log, sqlite_warehouse).read(lambda seen: len(seen) >= 1) == [(1, after)]
 
 
 async def test_a_topic_made_again_under_a_reader_is_a_new_epoch(log: Log, sqlite_warehouse: Warehouse) -> None:
