@@ -56,8 +56,9 @@ bench-overload: $(VENV)/.installed-test ## Memory, lag and shedding at ten times
 bench-failures: $(VENV)/.installed-test ## Recall, false alarms and cost of the evaluators of failure modes, beside baselines.
 	$(BIN)/python -m tests.benchmarks.failure_modes
 
-bench-redaction: $(VENV)/.installed-test ## Precision and recall of redaction, beside bare regular expressions.
+bench-redaction: $(VENV)/.installed-test ## Precision and recall of redaction and of `pii`, beside bare regular expressions.
 	$(BIN)/python -m tests.benchmarks.redaction
+	$(BIN)/python -m tests.benchmarks.pii
 
 bench-drift: $(VENV)/.installed-test ## False alarms and delays of the detectors, cost of the monitor.
 	$(BIN)/python -m tests.benchmarks.drift_gates
