@@ -114,11 +114,15 @@ class Progress:
                 metrics.lag_records.labels(topic, tp.partition).set(lag)
                 metrics.lag_seconds.labels(topic, tp.partition).set(lag_s)
         if held:
-            metrics.buffered.labels("unacknowledged").set(self._app.consumer.unacknowledged)
+            metrics.buffered.labels("unacknowledged").set(self.in_hand())
 
     def caught_up(self, topic: str, partition: int) -> bool:
         """Whether everything written to the partition so far was received."""
         return self.lag(TP(self._prefix + topic, partition)) == 0
+
+    def in_hand(self) -> int:
+        """Chunks received, or on their way to the component, whose results are not all stored."""
+        return int(self._app.consumer.unacknowledged) if self.assigned() else 0
 
     def total_lag(self) -> int | None:
         """Records not yet received over all assigned partitions; None while an end is not known."""

@@ -8,6 +8,7 @@ it. Agents, rebalancing, acknowledgement and back-pressure stay Faust's; what ch
 - offsets are kept as a ledger of chunks: the commit is the position behind the longest acknowledged prefix, so gaps in
   the log (compaction, transaction markers) need no bookkeeping, and an unacknowledged chunk holds the commit back
   whether or not anybody still refers to it;
+- a seek counts for what is fetched after it: chunks that were fetched before and are still on their way are dropped;
 - only committed transactions are read.
 
 Concurrency of an agent stays 1; work in parallel inside a chunk.
@@ -31,15 +32,16 @@ class ChunkConsumer(driver.Consumer):
     """A consumer whose messages are chunks of records."""
 
     chunk_records = 500
+    _thread: _ChunkThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._ledgers: dict[TP, OrderedDict[tuple[int, int], bool]] = {}
+        self._ledgers: dict[TP, OrderedDict[tuple[int, int, int], bool]] = {}
         self._fetched: dict[TP, tuple[int, int]] = {}
         self.seeks: Counter[TP] = Counter()
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-        return _CommittedOnlyThread(self, loop=self.loop, beacon=self.beacon)
+        return _ChunkThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         records, active = await self._wait_next_records(timeout)
@@ -50,17 +52,21 @@ class ChunkConsumer(driver.Consumer):
             await self._seek_back()
             return
         wanted = {tp: found for tp, found in records.items() if self._is_wanted(tp, active)}
-        self._fetched.update({tp: (generation, found[-1].offset + 1) for tp, found in wanted.items()})
-        for tp, found in wanted.items():
-            for chunk in _chunks(found, self.chunk_records):
+        seeks = {tp: self._thread.seeks_at_fetch[tp] for tp in wanted}
+        current = [tp for tp in wanted if seeks[tp] == self.seeks[tp]]
+        self._fetched.update({tp: (generation, wanted[tp][-1].offset + 1) for tp in current})
+        for tp in current:
+            for chunk in _chunks(wanted[tp], self.chunk_records):
                 if not self.flow_active or generation != self.app.consumer_generation_id:
                     return
+                if seeks[tp] != self.seeks[tp]:
+                    break
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-                message = _as_message(tp, chunk, generation, self.seeks[tp])
+                message = _as_message(tp, chunk, generation, seeks[tp])
                 if message.offset <= (self._read_offset[tp] or -1):
                     # The topic was made again and its offsets come anew; Faust would drop what it takes to be read.
                     self._read_offset[tp] = None
-                self._ledgers.setdefault(tp, OrderedDict())[(generation, message.offset)] = False
+                self._ledgers.setdefault(tp, OrderedDict())[_entry(message)] = False
                 yield tp, message
 
     def _is_wanted(self, tp: TP, active: set[TP] | None) -> bool:
@@ -76,7 +82,7 @@ class ChunkConsumer(driver.Consumer):
 
     def ack(self, message: Any) -> bool:
         """Mark a chunk as done. One of an earlier assignment is ignored: its records are being read again."""
-        entry = (message.generation_id, message.offset)
+        entry = _entry(message)
         ledger = self._ledgers.get(message.tp)
         if ledger is None or entry not in ledger or ledger[entry]:
             return False
@@ -103,7 +109,7 @@ class ChunkConsumer(driver.Consumer):
         ledger = self._ledgers.get(tp)
         position = None
         while ledger:
-            (_, offset), done = next(iter(ledger.items()))
+            (_, _, offset), done = next(iter(ledger.items()))
             if not done:
                 break
             ledger.popitem(last=False)
@@ -147,6 +153,9 @@ class ChunkConsumer(driver.Consumer):
         self.seeks[partition] += 1
         await super().seek(partition, offset)
 
+    async def _seek(self, partition: TP, offset: int) -> None:
+        await self._thread.call_thread(self._thread.move, partition, offset, self.seeks[partition])
+
 
 class ChunkTransport(driver.Transport):
     """Faust's aiokafka transport with the chunk consumer."""
@@ -154,8 +163,24 @@ class ChunkTransport(driver.Transport):
     Consumer = ChunkConsumer
 
 
-class _CommittedOnlyThread(driver.AIOKafkaConsumerThread):
-    """Reads only committed transactions: Faust does so only under exactly-once, which it cannot keep for us."""
+class _ChunkThread(driver.AIOKafkaConsumerThread):
+    """Reads only committed transactions: Faust does so only under exactly-once, which it cannot keep for us. Seeks between
+    two fetches, and says how many seeks had been made when a partition was fetched last."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seeks: Counter[TP] = Counter()
+        self.seeks_at_fetch: dict[TP, int] = {}
+
+    async def move(self, partition: TP, offset: int, seeks: int) -> None:
+        """Read `partition` from `offset`, which is its seek number `seeks`; on the loop of the thread."""
+        self.seek(partition, offset)
+        self._seeks[partition] = seeks
+
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
+        records = await super()._fetch_records(*args, **kwargs)
+        self.seeks_at_fetch.update({tp: self._seeks[tp] for tp in records})
+        return records
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -176,6 +201,11 @@ def _chunks(records: list[Any], most: int) -> Iterator[list[Any]]:
         size = grown
     if chunk:
         yield chunk
+
+
+def _entry(message: Any) -> tuple[int, int, int]:
+    """The place of a chunk in its ledger: generation, seeks of the partition, offset."""
+    return message.generation_id, message.key, message.offset
 
 
 def _as_message(tp: TP, chunk: Iterable[Any], generation: int, seeks: Any) -> ConsumerMessage:

@@ -44,16 +44,15 @@ class Heartbeat:
         """Ready, assigned partitions, lag in records, and the component's own figures."""
         assigned = sorted(f"{tp.topic}-{tp.partition}" for tp in self._progress.assigned())
         lag = self._progress.total_lag()
-        own = self._component.state()
-        busy = own.get("in_flight", 0) or own.get("open_sessions", 0)
         ready = self._context.generation() > 0
+        at_rest = lag == 0 and not self._progress.in_hand()
         return {
-            **own,
+            **self._component.state(),
             "dropped": dict(self._context.dropped),
             "ready": ready,
             "assigned": assigned,
             "lag": lag,
-            "caught_up": ready and lag == 0 and not busy and self._guard.has_compared(self._progress),
+            "caught_up": ready and at_rest and self._guard.has_compared(self._progress),
             "pid": os.getpid(),
             "http": self._url,
             "configured_at": datetime.fromtimestamp(self._reloading.loaded_at, UTC).isoformat(),

@@ -135,6 +135,26 @@ async def test_a_chunk_that_is_not_acknowledged_holds_the_commit_back(broker: Ru
         workers.end_all()
 
 
+async def test_a_seek_counts_for_what_is_fetched_after_it(broker: RunningBroker, tmp_path: Path) -> None:
+    """What was fetched before, and comes to the worker after it, is not taken for what was asked for."""
+    topic, output = await make_topic(broker), tmp_path / "seen"
+    first, second = range(0, 40, PARTITIONS), range(40, 80, PARTITIONS)
+    await fill(broker, topic, first)
+    workers = Workers(broker, topic, output, "--seek-at", "1", "--work-s", "0.05")
+    try:
+        workers.start()
+        assert await until(lambda: first[0] in seen(output))
+        await fill(broker, topic, second)  # while the worker is busy
+        assert await until(lambda: second[-1] in seen(output))
+        lines = [line.split() for line in output.read_text().splitlines()]
+        assert [int(offset) for _, offset, _, seeks in lines if seeks == "0"] == list(range(10))
+        assert [int(offset) for _, offset, _, seeks in lines if seeks == "1"] == list(range(20))
+        workers.end(0, signal.SIGTERM)
+        assert (await committed(broker, workers.group, topic))[0] == 20
+    finally:
+        workers.end_all()
+
+
 async def test_gaps_of_transactions(apache_kafka: RunningBroker, tmp_path: Path) -> None:
     """Aborted records are not delivered; markers at the end do not hold the commit back."""
     topic, output = await make_topic(apache_kafka), tmp_path / "seen"

@@ -30,7 +30,7 @@ class Log:
             position_now=lambda tp: self.position,
             fetched_now=lambda tp: self.fetched,
             committed_now=lambda tp: 0,
-            unacknowledged=3,
+            unacknowledged=3,  # chunks
         )
         self.progress = Progress("p-")
         self.progress.attach(SimpleNamespace(consumer=consumer, consumer_generation_id=1))
@@ -95,6 +95,14 @@ def test_what_was_fetched_and_waits_in_a_buffer_is_behind(log: Log) -> None:
     assert log.progress.lag(HERE) == 40, "however long the batch in hand takes"
     log.receive(100, written=log.now)
     assert log.progress.caught_up("traces", 0)
+
+
+def test_what_was_received_is_in_hand_until_its_results_are_stored(log: Log) -> None:
+    log.receive(100, written=log.now)
+    log.now += 60
+    assert log.progress.caught_up("traces", 0) and log.progress.in_hand() == 3
+    log.held = set()
+    assert log.progress.in_hand() == 0, "the partitions are somebody else's"
 
 
 def test_gauges_are_of_the_partitions_held_now(log: Log) -> None:
