@@ -23,6 +23,8 @@ from schemas.ids import Hasher
 from schemas.settings import KafkaSettings
 from sinks.warehouse import StoredLetter, Warehouse
 from streams.kafka.connection import client_options
+from streams.kafka.inflation import INFLATES
+from streams.kafka.log_range import reader
 from streams.kafka.producer import Outgoing, Producer, TooLarge
 from streams.kafka.topics import partitions_of
 
@@ -32,7 +34,7 @@ READ_ON_OFFSETS = 500  # rather read over so many records than seek
 SILENT_FETCHES = 10
 LETTERS_AT_ONCE = 100
 
-Outcome = Literal["requeued", "gone", "replaced", "empty", "incomplete", "whole", "too_large"]
+Outcome = Literal["requeued", "gone", "replaced", "empty", "incomplete", "whole", "too_large", "inflates"]
 EXPLAINED: dict[Outcome, str] = {
     "requeued": "published again",
     "gone": "the log does not hold it any more, and its bytes were not kept",
@@ -41,6 +43,7 @@ EXPLAINED: dict[Outcome, str] = {
     "incomplete": "the log does not hold it any more, and only its beginning was kept",
     "whole": "it stands for a trace or session put together from several records, of which only the first is known",
     "too_large": "it is larger than kafka.max_record_mb",
+    "inflates": "it stands for a compressed batch larger than kafka.max_inflated_mb; allow more, then `evalstream replay`",
 }
 
 
@@ -89,13 +92,7 @@ async def records_of(
     for stored in letters:
         source = stored.letter.source
         places[TopicPartition(kafka.topic_prefix + source.topic, source.partition)].append(stored)
-    consumer = AIOKafkaConsumer(
-        **client_options(kafka),
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        fetch_max_bytes=FETCH_BYTES,
-        max_partition_fetch_bytes=FETCH_BYTES,
-    )
+    consumer = reader(kafka, fetch_max_bytes=FETCH_BYTES, max_partition_fetch_bytes=FETCH_BYTES)
     admin = AIOKafkaAdminClient(**client_options(kafka))
     try:
         await consumer.start()
@@ -147,6 +144,8 @@ def _chosen(
     """What is to be published for a letter, and from where it is."""
     letter, found = stored.letter, stored.letter_id
     source = letter.source
+    if letter.reason == INFLATES:
+        return Requeued(found, "inflates"), None
     if record is not None and record.value and not letter.size_bytes:
         return Requeued(found, "whole"), None
     if record is not None and hasher.digest_bytes(record.value or b"") == letter.digest:

@@ -22,6 +22,9 @@ class KafkaSettings(Section):
     replication_factor: int = Field(1, ge=1, description="Replicas of a topic that we create; 3 in production.")
     retention_h: float = Field(168.0, gt=0, description="Retention of a topic that we create, hours.")
     max_record_mb: float = Field(8.0, gt=0, le=64, description="Largest record of our topics, MB.")
+    max_inflated_mb: float = Field(
+        64.0, gt=0, description="A compressed batch that grows beyond this goes to the dead letters unread, MB."
+    )
     session_timeout_s: float = Field(8.0, gt=1, description="A worker that is silent this long loses its partitions.")
     batch_records: int = Field(500, ge=1, description="Most records of one partition worked on at once.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"

@@ -16,6 +16,7 @@ from schemas.source import Source
 from streams.base.context import Context
 from streams.kafka.batch import Batch
 from streams.kafka.clock import record_time
+from streams.kafka.inflation import refusal
 from streams.kafka.producer import Outgoing
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ class DeadLetters:
     def letter(self, record: Any, topic: str, epoch: int, error: Exception) -> DeadLetter:
         """The dead letter of one raw record. An error that is no `InvalidRecord` is ours, and says so."""
         value = record.value or b""
+        error = refusal(record) or error
         known = isinstance(error, InvalidRecord)
         payload = None
         if self._context.settings.redaction.keep_dead_letter_payloads:

@@ -28,6 +28,7 @@ from sinks.warehouse import Position
 from streams.base.context import Context
 from streams.base.progress import Progress
 from streams.kafka.batch import AtRest, Batch
+from streams.kafka.inflation import refusal
 from streams.kafka.log_range import record_at
 
 log = structlog.get_logger(__name__)
@@ -147,7 +148,8 @@ class LogGuard:
             "looking for the last record read",
             lambda: record_at(self._context.settings.kafka, batch.topic, batch.partition, stored.next_offset - 1),
         )
-        return found is not None and record_digest(found) != stored.digest
+        digest = record_digest(found) if found is not None else None
+        return digest is not None and digest != stored.digest
 
     async def _unknown(self, batch: Batch) -> bool:
         """There is a commit, and nothing is stored of this partition."""
@@ -208,7 +210,9 @@ class LogGuard:
         )
 
 
-def record_digest(record: Any) -> str:
-    """What tells a record from another at the same offset."""
+def record_digest(record: Any) -> str | None:
+    """What tells a record from another at the same offset; None for one that stands for a batch that was not let in."""
+    if refusal(record):
+        return None
     parts = (record.key or b"", record.value or b"", str(record.timestamp).encode())
     return blake2b(b"".join(len(part).to_bytes(8, "big") + part for part in parts), digest_size=12).hexdigest()

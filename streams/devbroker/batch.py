@@ -1,59 +1,20 @@
-"""Record batches of message format 2, the unit that producers send, the log stores and consumers fetch.
-
-A batch is opaque here but for its header of 61 bytes. Source: https://kafka.apache.org/documentation/#recordbatch
-"""
+"""Batches as the dev broker takes and keeps them: opaque but for their headers."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
 from streams.devbroker.codes import Code, Refusal
+from streams.kafka.inflation import without_bombs
+from streams.kafka.record_batch import CHECKED_FROM, CONTROL, HEADER, LENGTH_END, TRANSACTIONAL, BatchHeader, parse
 
-HEADER = struct.Struct(">qiibIhiqqqhii")
-PREFIX = struct.Struct(">qii")  # base offset, length, leader epoch: what the broker fills in, outside the checksum
-LENGTH_END = 12  # bytes up to the end of the length field, which the length does not count
-CHECKED_FROM = 21  # the checksum covers everything from the attributes on
-TRANSACTIONAL, CONTROL = 0x10, 0x20
+INFLATED_BYTES = 64 * 2**20
 
 
-class Batch(NamedTuple):
-    """The header of one batch, in wire order."""
-
-    base_offset: int
-    length: int
-    leader_epoch: int
-    magic: int
-    crc: int
-    attributes: int
-    last_offset_delta: int
-    base_timestamp: int
-    max_timestamp: int
-    producer_id: int
-    producer_epoch: int
-    base_sequence: int
-    record_count: int
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole batch."""
-        return self.length + LENGTH_END
-
-    @property
-    def next_offset(self) -> int:
-        return self.base_offset + self.last_offset_delta + 1
-
-
-def parse(data: bytes | memoryview, position: int = 0) -> Batch:
-    """Read the header at `position`; `struct.error` when fewer than 61 bytes are left."""
-    return Batch._make(HEADER.unpack_from(data, position))
-
-
-def check_produced(records: bytes, max_bytes: int) -> Batch:
+def check_produced(records: bytes, max_bytes: int) -> BatchHeader:
     """Check what a producer sent for one partition: exactly one whole, sound, plain batch.
 
     Raises
@@ -78,7 +39,7 @@ def check_produced(records: bytes, max_bytes: int) -> Batch:
     return batch
 
 
-def walk(data: memoryview, *, checksums: bool) -> Iterator[tuple[int, Batch]]:
+def walk(data: memoryview, *, checksums: bool) -> Iterator[tuple[int, BatchHeader]]:
     """Yield (position, header) of each whole batch; stop at the first that is cut, disordered or, if asked, corrupt."""
     position, expected = 0, 0
     while position + HEADER.size <= len(data):
@@ -94,12 +55,12 @@ def walk(data: memoryview, *, checksums: bool) -> Iterator[tuple[int, Batch]]:
 
 def first_record_since(data: bytes, timestamp: int, from_offset: int) -> tuple[int, int] | None:
     """Offset and timestamp of the batch's first record at `from_offset` or later that is not before `timestamp` (ms)."""
-    batch = MemoryRecords(data).next_batch()
+    batch = MemoryRecords(without_bombs(data, INFLATED_BYTES)).next_batch()
     for record in batch if batch is not None else ():
         if record.timestamp >= timestamp and record.offset >= from_offset:
             return record.offset, record.timestamp
     return None
 
 
-def _sound(data: memoryview, batch: Batch) -> bool:
+def _sound(data: memoryview, batch: BatchHeader) -> bool:
     return calc_crc32c(data[CHECKED_FROM:]) == batch.crc  # type: ignore[arg-type]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from streams.devbroker.batch import Batch
 from streams.devbroker.codes import Code, Refusal
+from streams.kafka.record_batch import BatchHeader
 
 REMEMBERED_BATCHES = 5  # what a producer may have in flight at most, and so repeat
 REMEMBERED_PRODUCERS = 2_000  # a partition; the one silent for longest is forgotten
@@ -19,7 +19,7 @@ class ProducerSequences:
     def __init__(self) -> None:
         self._producers: OrderedDict[int, _Producer] = OrderedDict()
 
-    def duplicate(self, batch: Batch) -> int | None:
+    def duplicate(self, batch: BatchHeader) -> int | None:
         """Return the base offset of the earlier copy of `batch`, or None when it is new.
 
         Raises
@@ -42,7 +42,7 @@ class ProducerSequences:
             raise Refusal(Code.OUT_OF_ORDER_SEQUENCE_NUMBER, f"expected {expected}, got {batch.base_sequence}")
         return None
 
-    def note(self, batch: Batch) -> None:
+    def note(self, batch: BatchHeader) -> None:
         """Remember a batch that stands in the log."""
         if batch.producer_id < 0:
             return
@@ -61,5 +61,5 @@ class _Producer:
     batches: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BATCHES))
 
 
-def _last_sequence(batch: Batch) -> int:
+def _last_sequence(batch: BatchHeader) -> int:
     return (batch.base_sequence + batch.last_offset_delta) & SEQUENCE_MASK

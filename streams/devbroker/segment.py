@@ -10,8 +10,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from pathlib import Path
 
-from streams.devbroker.batch import HEADER, PREFIX, Batch, first_record_since, parse, walk
+from streams.devbroker.batch import first_record_since, walk
 from streams.devbroker.files import OpenFiles
+from streams.kafka.record_batch import HEADER, PREFIX, BatchHeader, parse
 
 INDEX_INTERVAL_BYTES = 16 << 10  # one index entry (24 bytes) for at least so many bytes of log
 NO_TIMESTAMP = -1
@@ -35,7 +36,7 @@ class Segment:
         self.first_timestamp = self.max_timestamp = NO_TIMESTAMP
         self._offsets, self._positions, self._timestamps = array("q"), array("q"), array("q")
 
-    def recover(self, observe: Callable[[Batch], None], *, tail: bool) -> None:
+    def recover(self, observe: Callable[[BatchHeader], None], *, tail: bool) -> None:
         """Read the file's headers on start. The `tail` (the segment that was being written) is checked and cut."""
         total = self.path.stat().st_size
         if total:
@@ -52,7 +53,7 @@ class Segment:
         elif self.size < total:
             log.error("%s: %d bytes after offset %d are unreadable", self.path, total - self.size, self.end_offset)
 
-    def append(self, batch: Batch, records: bytes) -> None:
+    def append(self, batch: BatchHeader, records: bytes) -> None:
         """Write one batch, whose header says `batch`, at the end. OSError leaves the segment as it was."""
         descriptor = self._files.descriptor(self.path)
         prefix = PREFIX.pack(batch.base_offset, batch.length, batch.leader_epoch)
@@ -89,7 +90,7 @@ class Segment:
         self._files.drop(self.path)
         self.path.unlink(missing_ok=True)
 
-    def _note(self, batch: Batch) -> None:
+    def _note(self, batch: BatchHeader) -> None:
         if not self._positions or self.size - self._positions[-1] >= INDEX_INTERVAL_BYTES:
             self._offsets.append(batch.base_offset)
             self._positions.append(self.size)
@@ -100,7 +101,7 @@ class Segment:
         self.end_offset = batch.next_offset
         self.max_timestamp = max(self.max_timestamp, batch.max_timestamp)
 
-    def _locate(self, offset: int) -> tuple[int, Batch]:
+    def _locate(self, offset: int) -> tuple[int, BatchHeader]:
         """Position and header of the batch that holds `offset`, or of the next one."""
         position = self._positions[max(bisect_right(self._offsets, offset) - 1, 0)]
         while True:

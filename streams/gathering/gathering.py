@@ -165,3 +165,4 @@ class _First(NamedTuple):
     key: bytes
     timestamp: int
     value: bytes = b""
+    headers: tuple[()] = ()

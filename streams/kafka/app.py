@@ -15,6 +15,7 @@ from schemas.settings import KafkaSettings
 from streams import exits
 from streams.kafka.batch import Batch
 from streams.kafka.connection import sasl_user, ssl_context
+from streams.kafka.inflation import inflated_bytes
 from streams.kafka.transport import ChunkConsumer, ChunkTransport
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,8 @@ def build_app(component: str, settings: KafkaSettings, receivers: Mapping[str, R
         stream_buffer_maxsize=BUFFERED_CHUNKS,
         stream_wait_empty=False,
     )
-    consumer = type("ComponentConsumer", (ChunkConsumer,), {"chunk_records": settings.batch_records})
+    limits = {"chunk_records": settings.batch_records, "inflated_bytes": inflated_bytes(settings)}
+    consumer = type("ComponentConsumer", (ChunkConsumer,), limits)
     transport = type("ComponentTransport", (ChunkTransport,), {"Consumer": consumer})
     app.transport = transport(app.conf.broker_consumer, app)
     for topic, receive in receivers.items():

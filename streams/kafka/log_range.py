@@ -16,6 +16,7 @@ from schemas.errors import ConfigError, Unavailable
 from schemas.settings import KafkaSettings
 from streams.kafka.app import group_of
 from streams.kafka.connection import client_options, why_no_answer
+from streams.kafka.inflation import bounded, inflated_bytes
 from streams.kafka.topics import partitions_of
 
 FETCH_MS = 1000
@@ -62,13 +63,7 @@ class LogRange:
 
     async def __aenter__(self) -> Self:
         options = client_options(self.kafka)
-        self._consumer = AIOKafkaConsumer(
-            **options,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            fetch_max_bytes=FETCH_BYTES,
-            max_partition_fetch_bytes=FETCH_BYTES,
-        )
+        self._consumer = reader(self.kafka, fetch_max_bytes=FETCH_BYTES, max_partition_fetch_bytes=FETCH_BYTES)
         admin = AIOKafkaAdminClient(**options)
         try:
             await self._consumer.start()
@@ -157,6 +152,14 @@ def _is_in(record: Any, start: datetime | None, end: datetime | None) -> bool:
     return (start is None or record.timestamp >= _ms(start)) and (end is None or record.timestamp < _ms(end))
 
 
+def reader(kafka: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
+    """A consumer without a group, of committed records."""
+    consumer = AIOKafkaConsumer(
+        **client_options(kafka), enable_auto_commit=False, isolation_level="read_committed", **options
+    )
+    return bounded(consumer, inflated_bytes(kafka))
+
+
 def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
@@ -169,7 +172,7 @@ async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: in
     Unavailable : no broker answers, or not in time.
     """
     tp = TopicPartition(kafka.topic_prefix + topic, partition)
-    consumer = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False, isolation_level="read_committed")
+    consumer = reader(kafka)
     try:
         await consumer.start()
         consumer.assign([tp])

@@ -9,7 +9,7 @@ it. Agents, rebalancing, acknowledgement and back-pressure stay Faust's; what ch
   the log (compaction, transaction markers) need no bookkeeping, and an unacknowledged chunk holds the commit back
   whether or not anybody still refers to it;
 - a seek counts for what is fetched after it: chunks that were fetched before and are still on their way are dropped;
-- only committed transactions are read.
+- only committed transactions are read, and no batch that grows without bounds when it is inflated.
 
 Concurrency of an agent stays 1; work in parallel inside a chunk.
 """
@@ -25,6 +25,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streams.kafka.inflation import bounded
+
 CHUNK_BYTES = 8 * 2**20
 
 
@@ -32,6 +34,7 @@ class ChunkConsumer(driver.Consumer):
     """A consumer whose messages are chunks of records."""
 
     chunk_records = 500
+    inflated_bytes = 64 * 2**20
     _thread: _ChunkThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -164,8 +167,10 @@ class ChunkTransport(driver.Transport):
 
 
 class _ChunkThread(driver.AIOKafkaConsumerThread):
-    """Reads only committed transactions: Faust does so only under exactly-once, which it cannot keep for us. Seeks between
-    two fetches, and says how many seeks had been made when a partition was fetched last."""
+    """Reads only committed transactions (Faust does so only under exactly-once, which it cannot keep for us), and nothing
+    that inflates too far. Seeks between two fetches, and says how many seeks had been made when a partition was fetched last."""
+
+    consumer: ChunkConsumer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -185,7 +190,7 @@ class _ChunkThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
-        return consumer
+        return bounded(consumer, self.consumer.inflated_bytes)
 
 
 def _chunks(records: list[Any], most: int) -> Iterator[list[Any]]:

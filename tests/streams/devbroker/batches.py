@@ -24,11 +24,12 @@ def batch(
     timestamp: int = NOW_MS,
     producer: tuple[int, int, int] = NO_PRODUCER,
     transactional: bool = False,
+    compression: int = 0,
 ) -> bytes:
-    """Build a batch; `producer` is (id, epoch, first sequence), timestamps rise by 1 ms a record."""
+    """Build a batch; `producer` is (id, epoch, first sequence), timestamps rise by 1 ms a record, `compression` is Kafka's number."""
     builder = DefaultRecordBatchBuilder(
         magic=2,
-        compression_type=0,
+        compression_type=compression,
         is_transactional=transactional,
         producer_id=producer[0],
         producer_epoch=producer[1],
