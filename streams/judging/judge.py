@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import structlog
 
 from evaluators.run import Suite
+from schemas.dead_letter import DeadLetter
 from schemas.judge_request import JudgeRequest
 from schemas.score import DecisionKey, Score
 from schemas.settings import Topics
@@ -55,6 +56,16 @@ class Asked:
     vectors: Vectors = field(default_factory=dict)
 
 
+@dataclass(slots=True, eq=False)
+class Passed:
+    """A record of which nothing comes; it has its place among the requests, so that the position passes it in its turn."""
+
+    record: Any
+    batch: Batch
+    source: Source
+    scores: Sequence[Score] = ()
+
+
 class Judge:
     """The component `judge`."""
 
@@ -73,7 +84,7 @@ class Judge:
         self._poison = PoisonGuard(self.name, context, self._dead_letters)
         self._writer = VerdictWriter(context)
         self._canaries = CanarySchedule(context)
-        self._queues: dict[Place, deque[Asked]] = {}
+        self._queues: dict[Place, deque[Asked | Passed]] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._emitting: dict[Place, asyncio.Lock] = {}
         self._generation = -1
@@ -179,38 +190,43 @@ class Judge:
         """Set the requests of a part going; returns when it is clear that they kill nobody."""
         read, letters = self._read(batch, part.records)
         await self._dead_letters.bury(batch, letters)
-        asked = await self._not_deleted(batch, read)
-        if not asked:
-            return
-        batch.open += len(asked)
+        taken = await self._without_deleted(batch, read)
+        asked = [one for one in taken if isinstance(one, Asked)]
+        batch.open += len(taken)
         warehouse, trace_ids = self._context.warehouse, sorted({one.request.trace_id for one in asked})
         stored = await self._context.in_thread(batch, "verdicts", lambda: warehouse.stored_scores(trace_ids))
         current = await self._context.in_thread(batch, "fingerprints", lambda: warehouse.fingerprints(trace_ids))
-        queue, tasks = self._queues.setdefault(batch.place, deque()), []  # type: deque[Asked], list[asyncio.Task[None]]
-        for one in asked:
+        queue = self._queues.setdefault(batch.place, deque())
+        tasks: list[asyncio.Task[None]] = []
+        for one in taken:
             queue.append(one)
-            tasks.append(await self._bench.begin(partial(self._answer, self._bench, one, stored, current)))
-        if self._poison.is_watched(batch):
+            if isinstance(one, Asked):
+                tasks.append(await self._bench.begin(partial(self._answer, self._bench, one, stored, current)))
+        await self._emit(batch)  # what is passed over, and has nobody after it who would
+        if tasks and self._poison.is_watched(batch):
             await asyncio.wait(tasks, timeout=SURVIVED_S)
 
-    async def _not_deleted(self, batch: Batch, read: Sequence[Asked]) -> list[Asked]:
-        """Without the requests about what a person had deleted: it is shown to no judge."""
+    async def _without_deleted(self, batch: Batch, read: Sequence[Asked | Passed]) -> list[Asked | Passed]:
+        """Passed over are also the requests about what a person had deleted: it is shown to no judge."""
         warehouse = self._context.warehouse
-        subjects = {subject for one in read for subject in subjects_asked_about(one.request)}
+        about = {one.source.offset: subjects_asked_about(one.request) for one in read if isinstance(one, Asked)}
+        subjects = set(chain.from_iterable(about.values()))
         gone = await self._context.in_thread(batch, "tombstones", lambda: warehouse.tombstoned(subjects))
-        kept = [one for one in read if gone.isdisjoint(subjects_asked_about(one.request))]
-        self._context.drop("judge_request", "deleted", len(read) - len(kept))
-        return kept
+        deleted = {offset for offset, found in about.items() if not gone.isdisjoint(found)}
+        self._context.drop("judge_request", "deleted", len(deleted))
+        return [Passed(one.record, batch, one.source) if one.source.offset in deleted else one for one in read]
 
-    def _read(self, batch: Batch, records: Sequence[Any]) -> tuple[list[Asked], list[Any]]:
-        asked, letters, epoch = [], [], self._guard.epoch(batch)
+    def _read(self, batch: Batch, records: Sequence[Any]) -> tuple[list[Asked | Passed], list[DeadLetter]]:
+        read: list[Asked | Passed] = []
+        letters, epoch = [], self._guard.epoch(batch)
         for record in records:
             source = Source(topic=batch.topic, partition=batch.partition, offset=record.offset, epoch=epoch)
             try:
-                asked.append(Asked(JudgeRequest.from_bytes(record.value or b""), record, batch, source))
+                read.append(Asked(JudgeRequest.from_bytes(record.value or b""), record, batch, source))
             except Exception as error:  # whatever it is, one record must not stop the stream
                 letters.append(self._dead_letters.letter(record, batch.topic, epoch, error))
-        return asked, letters
+                read.append(Passed(record, batch, source))
+        return read, letters
 
     # --- answering -----------------------------------------------------------------------------------------------
 
@@ -260,14 +276,14 @@ class Judge:
         """Publish everything at the head of the partition's queue that is settled, then acknowledge."""
         async with self._emitting.setdefault(batch.place, asyncio.Lock()):
             queue = self._queues.get(batch.place, deque())
-            ready: list[Asked] = []
+            ready: list[Asked | Passed] = []
             while queue and queue[0].scores is not None:
                 ready.append(queue.popleft())
             for epoch, run in groupby(ready, key=lambda asked: asked.source.epoch):
                 await self._send(batch, list(run), epoch)
 
-    async def _send(self, batch: Batch, ready: Sequence[Asked], epoch: int) -> None:
-        await self._publish(batch, ready, epoch)
+    async def _send(self, batch: Batch, ready: Sequence[Asked | Passed], epoch: int) -> None:
+        await self._publish(batch, [one for one in ready if isinstance(one, Asked)], epoch)
         passing("judge.published")
         await self._writer.advance(batch, self._guard.position(batch, ready[-1].record, epoch))
         for asked in ready:

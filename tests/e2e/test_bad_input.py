@@ -194,7 +194,8 @@ def _assert_failures_are_recorded(stack: Stack) -> None:
 
 async def _assert_a_batch_of_nothing_but_bad_records_is_passed(stack: Stack) -> None:
     """Or the commit would be ahead of the warehouse, which means that it was restored from a copy."""
-    bad = [Hostile(f"bad-{n}", topic, b"{") for n in range(4) for topic in (Topics.TRACES, Topics.FEEDBACK)]
+    topics = (Topics.TRACES, Topics.FEEDBACK, Topics.JUDGE_REQUESTS)
+    bad = [Hostile(f"bad-{n}", topic, b"{") for n in range(4) for topic in topics]
     places = await write(stack, bad)
     stack.settle()
     positions = {(t, p): n for t, p, n in stack.sql('SELECT topic, "partition", next_offset FROM positions')}
