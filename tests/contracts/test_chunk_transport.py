@@ -149,6 +149,7 @@ async def test_a_seek_counts_for_what_is_fetched_after_it(broker: RunningBroker,
         lines = [line.split() for line in output.read_text().splitlines()]
         assert [int(offset) for _, offset, _, seeks in lines if seeks == "0"] == list(range(10))
         assert [int(offset) for _, offset, _, seeks in lines if seeks == "1"] == list(range(20))
+        await asyncio.sleep(1.5)  # what is seen is acknowledged a moment later
         workers.end(0, signal.SIGTERM)
         assert (await committed(broker, workers.group, topic))[0] == 20
     finally:
