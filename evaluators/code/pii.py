@@ -7,15 +7,22 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import Field
 
+from schemas.personal_data import matches
 from schemas.score import Evidence
 from schemas.trace import Span, SpanKind
 
 from ..base import CodeEvaluator, Environment, Identity
 from ..patterns import compiled
-from ..pii_patterns import KINDS, matches
 from ..protocol import Answer, Target, Verdict
 from ..text import KINDS_WITH_TEXT, Piece, TextChoice, TextOptions, pieces
 
+KINDS = frozenset(
+    (
+        *("EMAIL", "PHONE", "CREDIT_CARD", "SSN", "IBAN", "IP_ADDRESS", "IP", "PERSON", "NAME", "ADDRESS", "PASSPORT"),
+        *("DATE_OF_BIRTH", "NATIONAL_ID", "DRIVER_LICENSE", "TAX_ID", "BANK_ACCOUNT", "MAC_ADDRESS"),
+    )
+)
+"""Kinds of redaction's tokens that are personal data; patterns find some of them."""
 _TOKEN = compiled(r"\[([A-Z][A-Z0-9_]*):[0-9a-f]{6}\]")
 _PREFIXES: Mapping[TextChoice, tuple[str, ...]] = {
     "output": ("output",),
@@ -36,8 +43,8 @@ class Pii(CodeEvaluator[PiiOptions]):
     """Fails where a text holds personal data; the value is how many pieces.
 
     Counts what redaction has replaced (its tokens such as `[EMAIL:3fa9c1]`, and its findings on the span) and what
-    patterns find in the rest: e-mail addresses, telephone numbers, payment cards (Luhn), IBANs (mod 97) and US social
-    security numbers. Names and postal addresses have no pattern: they are seen only where redaction has a rule for them.
+    redaction's patterns find in the rest: e-mail addresses, telephone numbers, payment cards (Luhn), IBANs (mod 97), US
+    social security numbers and addresses of machines. Names and postal addresses have no pattern: they are seen only where redaction has a rule for them.
     Says where, never what. Whether the user may see the data is not asked.
     """
 

@@ -13,8 +13,9 @@ import re2
 
 from schemas.errors import ConfigError
 from schemas.ids import Hasher
+from schemas.personal_data import Rule
 
-from .rules import GATES, Rule
+from .rules import GATES
 
 SET_MEMORY_BYTES = 64 << 20
 _PROBE = "evalstream-probe"

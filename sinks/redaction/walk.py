@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from .checks import MAX_PHONE_DIGITS, MIN_PHONE_DIGITS
+from schemas.personal_data.checks import MAX_PHONE_DIGITS, MIN_PHONE_DIGITS
+
 from .scan import Scanner
 
 MAX_DEPTH = 100

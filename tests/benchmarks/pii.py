@@ -11,7 +11,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from evaluators.pii_patterns import KINDS
+from evaluators.code.pii import KINDS
 from schemas.ids import Hasher
 from schemas.settings.pipeline import RedactionSettings
 from sinks.redact import Redactor

@@ -18,12 +18,15 @@ FOUND = {
     "call (415) 555-0132 or 415-555-0132": {"PHONE": 2},
     "[EMAIL:3fa9c1] and [PHONE:00aa11]": {"EMAIL": 1, "PHONE": 1},
     "Ä ö jane@example.com": {"EMAIL": 1},
+    "my phone number is 030 901820": {"PHONE": 1},
+    "card 4111.1111.1111.1111 from 203.0.113.7": {"CREDIT_CARD": 1, "IP_ADDRESS": 1},
 }
 SIMILAR = [
     *(
         "Flight HAT123 at 10:30 on 2026-05-20",
         "order 4111 1111 1111 1112",
         "version 1.2.3.4",
+        "icon@2x.png",
         "a@b",
         "@jane",
         "3.14159265",
