@@ -26,6 +26,7 @@ from streams.kafka.connection import client_options
 from streams.kafka.inflation import INFLATES
 from streams.kafka.log_range import reader
 from streams.kafka.producer import Outgoing, Producer, TooLarge
+from streams.kafka.stopping import stop
 from streams.kafka.topics import partitions_of
 
 FETCH_BYTES = 8 * 2**20
@@ -109,7 +110,7 @@ async def records_of(
         raise Unavailable(f"no broker answers at {kafka.bootstrap_servers}: {error}") from error
     finally:
         await admin.close()
-        await consumer.stop()
+        await stop(consumer)
 
 
 async def _of_partition(

@@ -23,6 +23,7 @@ from schemas.settings import Settings, Topics
 from sinks.warehouse import ComponentState
 from streams.kafka.app import group_of
 from streams.kafka.connection import client_options, why_no_answer
+from streams.kafka.stopping import stop
 from streams.kafka.topics import partitions_of
 from streams.opening import open_existing
 
@@ -139,7 +140,7 @@ async def _look_at_broker(settings: Settings, status: Status) -> bool:
         status.broker["answers"] = True
         return await _stages(settings, status, admin, consumer, partitions)
     finally:
-        await consumer.stop()
+        await stop(consumer)
         await admin.close()
 
 

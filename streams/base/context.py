@@ -19,6 +19,7 @@ from sinks.redact import Redactor
 from sinks.warehouse import Warehouse
 from streams.kafka.batch import Batch
 from streams.kafka.producer import Producer
+from streams.kafka.stopping import is_cancelled
 from streams.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -73,7 +74,7 @@ class Context:
         Abandoned : the batch's partition was taken away meanwhile.
         """
         try:
-            return await work()
+            return await _done(work)
         except Unavailable as error:
             log.warning("waiting for a dependency", doing=what, reason=str(error))
             with self._outage(what):
@@ -103,7 +104,7 @@ class Context:
             if batch is not None and not self.holds(batch):
                 raise Abandoned(what) from error
             try:
-                return await work()
+                return await _done(work)
             except Unavailable as next_error:
                 error = next_error
 
@@ -116,6 +117,16 @@ class Context:
             self.outages[what] -= 1
             if not self.outages[what]:
                 del self.outages[what]
+
+
+async def _done(work: Callable[[], Awaitable[Result]]) -> Result:
+    """A client whose connection breaks may cancel what others wait for: then it is away, and we are not asked to end."""
+    try:
+        return await work()
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        raise Unavailable("a request was cancelled with its connection") from None
 
 
 def default_hasher(settings: Settings) -> Hasher:

@@ -17,6 +17,7 @@ from faust.types import TP
 from streams.base.context import Context
 from streams.base.progress import Progress
 from streams.kafka.connection import client_options
+from streams.kafka.stopping import stop
 
 log = structlog.get_logger(__name__)
 
@@ -50,4 +51,4 @@ class LogEnds:
                 self._progress.ends = {TP(tp.topic, tp.partition): end for tp, end in ends.items()}
                 await asyncio.sleep(EVERY_S)
         finally:
-            await consumer.stop()
+            await stop(consumer)

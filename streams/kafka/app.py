@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +17,7 @@ from streams import exits
 from streams.kafka.batch import Batch
 from streams.kafka.connection import sasl_user, ssl_context
 from streams.kafka.inflation import inflated_bytes
+from streams.kafka.stopping import is_cancelled
 from streams.kafka.transport import ChunkConsumer, ChunkTransport
 
 log = structlog.get_logger(__name__)
@@ -100,7 +102,9 @@ async def _receive_or_end(receive: Receive, batch: Batch) -> None:
     """End the process on an error that nobody foresaw: Faust would lose the batch, a new start reads it again."""
     try:
         await receive(batch)
-    except Exception:
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
         log.exception("work on a batch failed", topic=batch.topic, partition=batch.partition, offset=batch.first_offset)
         os._exit(exits.FATAL)
 

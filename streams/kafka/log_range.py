@@ -17,6 +17,7 @@ from schemas.settings import KafkaSettings
 from streams.kafka.app import group_of
 from streams.kafka.connection import client_options, why_no_answer
 from streams.kafka.inflation import bounded, inflated_bytes
+from streams.kafka.stopping import stop
 from streams.kafka.topics import partitions_of
 
 FETCH_MS = 1000
@@ -70,17 +71,17 @@ class LogRange:
             await admin.start()
             await self._measure(admin)
         except KafkaError as error:
-            await self._consumer.stop()
+            await stop(self._consumer)
             raise await why_no_answer(self.kafka, error) from error
         except BaseException:
-            await self._consumer.stop()
+            await stop(self._consumer)
             raise
         finally:
             await admin.close()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await stop(self._consumer)
 
     def size(self, topic: str) -> int:
         """Offsets to go through; markers and gaps of the log included."""
@@ -190,4 +191,4 @@ async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: in
     except KafkaError as error:
         raise await why_no_answer(kafka, error) from error
     finally:
-        await consumer.stop()
+        await stop(consumer)

@@ -18,12 +18,13 @@ from schemas.errors import ConfigError, Fatal
 from schemas.settings import Settings, SourceMap
 from streams import exits
 from streams.access import check_exposure
-from streams.base.context import Context
+from streams.base.context import Abandoned, Context
 from streams.base.log_ends import LogEnds
 from streams.base.log_guard import LogGuard
 from streams.base.progress import Progress
 from streams.kafka.app import build_app
 from streams.kafka.batch import sleep_until
+from streams.kafka.stopping import is_cancelled
 from streams.logs import configure_logs
 from streams.telemetry import Metrics
 from streams.telemetry.probes import Probes, Readiness
@@ -160,6 +161,12 @@ class _Worker:
             except Fatal as error:
                 log.error("fatal", reason=str(error))
                 os._exit(exits.FATAL)
+            except Abandoned as error:
+                log.info("partitions taken away", reason=str(error))
+            except asyncio.CancelledError:
+                if is_cancelled():
+                    raise
+                log.exception("a tick was cancelled by nobody", component=self._name)
             except Exception:  # the next tick tries again; what it would have written is still unacknowledged
                 log.exception("a tick failed", component=self._name)
 

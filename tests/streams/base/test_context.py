@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -61,3 +62,26 @@ async def test_other_errors_are_not_waited_for() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await context().patiently(BATCH, "work", broken)
+
+
+async def test_a_request_that_is_cancelled_with_its_connection_is_made_again() -> None:
+    calls = 0
+
+    async def work() -> str:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            broken.cancel()
+            return await broken
+        return "here"
+
+    assert await context().patiently(BATCH, "asking", work) == "here"
+
+
+async def test_a_task_that_is_to_end_ends() -> None:
+    waiting = asyncio.create_task(context().patiently(BATCH, "asking", lambda: asyncio.sleep(60)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
