@@ -205,7 +205,7 @@ class Fault:
 FAULTS: dict[str, Fault] = {
     "kill": Fault(kills, 100, 8, pieces=6, title="kill -9 at random"),
     "crash-points": Fault(crash_points, 2, 1, title="kill between store, publish, ack"),
-    "broker-killed": Fault(broker_killed, 3, title="broker kill -9 and restart"),
+    "broker-killed": Fault(broker_killed, 10, title="broker kill -9 and restart"),
     "broker-gone": Fault(broker_gone, 3, title="broker away for a minute"),
     "resets": Fault(resets, 3, 1, title="connections reset"),
     "slow-network": Fault(slow_network, 4, title="packets held 0.2 s"),
