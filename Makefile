@@ -70,10 +70,11 @@ bench-drift-short: $(VENV)/.installed-test ## The gates of the detectors in a fe
 	$(BIN)/python -m tests.benchmarks.drift_gates --short
 	$(BIN)/python -m tests.benchmarks.embedding_drift --short
 
-docs: $(VENV)/.installed ## Write the generated pages: configuration, metrics and JSON Schemas.
+docs: $(VENV)/.installed ## Write the generated pages: configuration, metrics, JSON Schemas and the catalogue of evaluators.
 	$(BIN)/python -m schemas.settings.document
 	$(BIN)/python -m schemas.document
 	$(BIN)/python -m streams.telemetry.document
+	$(BIN)/python -m evaluators.catalogue > docs/evaluators/catalogue.md
 
 clean: ## Remove .venv and caches.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
