@@ -132,8 +132,8 @@ def plain_float(value: float) -> float | str:
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 
-def checked_ids(trace_id: str, span_id: str) -> None:
-    """Refuse ids that are absent or all zero (W3C trace context calls those invalid).
+def checked_ids(trace_id: str, span_id: str, parent_id: str) -> None:
+    """Refuse ids that are absent or all zero (W3C trace context calls those invalid), and a parent's of another length.
 
     Raises
     ------
@@ -143,6 +143,8 @@ def checked_ids(trace_id: str, span_id: str) -> None:
         raise InvalidRecord("bad_id", f"trace id is not {TRACE_ID_HEX_CHARS} hex characters other than zero")
     if not span_id.strip("0") or len(span_id) != SPAN_ID_HEX_CHARS:
         raise InvalidRecord("bad_id", f"span id is not {SPAN_ID_HEX_CHARS} hex characters other than zero")
+    if parent_id and len(parent_id) != SPAN_ID_HEX_CHARS:
+        raise InvalidRecord("bad_id", f"parent span id is not {SPAN_ID_HEX_CHARS} hex characters")
 
 
 def too_deep() -> InvalidRecord:

@@ -73,7 +73,7 @@ def _span(span: dict[str, Any], resource: dict[str, Any], scope: RawScope) -> Ra
     trace_id = _id(span, "traceId", TRACE_ID_HEX_CHARS)
     span_id = _id(span, "spanId", SPAN_ID_HEX_CHARS)
     parent_id = _id(span, "parentSpanId", SPAN_ID_HEX_CHARS)
-    checked_ids(trace_id, span_id)
+    checked_ids(trace_id, span_id, parent_id)
     status = _object(span, "status")
     return RawSpan(
         trace_id=trace_id,

@@ -60,7 +60,7 @@ def split_proto(data: bytes) -> dict[str, bytes]:
             here: dict[str, Any] = {}
             for span in of_scope.spans:
                 trace_id = span.trace_id.hex()
-                checked_ids(trace_id, span.span_id.hex())
+                checked_ids(trace_id, span.span_id.hex(), span.parent_span_id.hex())
                 if trace_id not in here:
                     group = found.setdefault(trace_id, ExportTraceServiceRequest()).resource_spans.add()
                     group.resource.CopyFrom(of_resource.resource)
@@ -88,7 +88,7 @@ def encode_spans(spans: Iterable[RawSpan]) -> bytes:
 
 def _span(span: Any, resource: dict[str, Any], scope: RawScope) -> RawSpan:
     trace_id, span_id, parent_id = span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
-    checked_ids(trace_id, span_id)
+    checked_ids(trace_id, span_id, parent_id)
     return RawSpan(
         trace_id=trace_id,
         span_id=span_id,

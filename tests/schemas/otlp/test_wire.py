@@ -165,6 +165,17 @@ def test_what_is_refused_and_why(data: bytes, reason: str) -> None:
     assert _reason(data) == reason
 
 
+@pytest.mark.parametrize("parent", [b"\x01" * 7, b"\x01" * 9, b"\x01" * 600])
+def test_a_parent_whose_id_has_another_length_is_refused(parent: bytes) -> None:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"\x01" * 16, span_id=b"\x02" * 8)
+    span.parent_span_id = parent
+    assert _reason(request.SerializeToString()) == "bad_id"
+    assert _reason(json_record(parentSpanId=parent.hex())) == "bad_id"
+
+
 def test_other_signals_are_refused() -> None:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
