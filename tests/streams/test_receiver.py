@@ -277,6 +277,8 @@ async def test_tells_how_it_is_doing(receiver: RunningReceiver, http: aiohttp.Cl
     for path, field in (("/healthz", "alive"), ("/readyz", "ready")):
         async with http.get(receiver.url + path) as response:
             assert response.status == 200 and (await response.json())[field] is True
+    async with http.post(receiver.traces, data=request_json("f3" * 16), headers=JSON_HEADERS) as response:
+        assert response.status == 200
     async with http.get(receiver.url) as response:
         about = await response.json()
     assert about["traces_path"] == "/v1/traces" and about["counts"]["records"] > 0
