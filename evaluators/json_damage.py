@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import orjson
 
-from .patterns import compiled
+from schemas.patterns import compiled
 
 CONTEXT_CHARS = 60
 MAX_LITERAL_CHARS = 20_000

@@ -6,7 +6,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .patterns import compiled
+from schemas.patterns import compiled
+
 from .text import whole_text
 
 MAX_CHARS = 1_500

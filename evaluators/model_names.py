@@ -10,7 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from .patterns import compiled
+from schemas.patterns import compiled
+
 from .text import whole_text
 
 MAX_CACHED = 4_096

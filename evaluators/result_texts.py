@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from schemas.patterns import compiled
 from schemas.trace import Span
 
-from .patterns import compiled
 from .text import whole_text
 
 MAX_UNWRAPPED = 3

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from .patterns import compiled
+from schemas.patterns import compiled
 
 MIN_BITS_A_CHAR = 2.8
 MIN_RANDOM_BITS_A_CHAR = 3.4

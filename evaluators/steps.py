@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from schemas.patterns import compiled
 from schemas.trace import Span, Trace
 
 from .depth import TooDeep
-from .patterns import compiled
 from .protocol import Target
 from .text import as_text, whole_text
 from .tool_errors import ErrorSign, classify

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from schemas.patterns import compiled
 from schemas.score import Evidence, TargetKind
 from schemas.settings import Section
 from schemas.trace import SpanKind
 
 from ..base import CodeEvaluator
 from ..languages import Language, language_of
-from ..patterns import compiled
 from ..protocol import Answer, Skip, Target, Verdict
 from ..text import Piece, pieces
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import Field
 
+from schemas.patterns import compiled
 from schemas.personal_data import matches
 from schemas.score import Evidence
 from schemas.trace import Span, SpanKind
 
 from ..base import CodeEvaluator, Environment, Identity
-from ..patterns import compiled
 from ..protocol import Answer, Target, Verdict
 from ..text import KINDS_WITH_TEXT, Piece, TextChoice, TextOptions, pieces
 

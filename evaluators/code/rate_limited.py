@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
+from schemas.patterns import compiled
 from schemas.score import Evidence, TargetKind
 from schemas.trace import Span
 
 from ..base import CodeEvaluator, NoOptions
-from ..patterns import compiled
 from ..protocol import Answer, Target, Verdict
 from ..steps import Steps
 from ..text import whole_text

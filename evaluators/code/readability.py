@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from schemas.patterns import compiled
 from schemas.score import Evidence
 from schemas.trace import SpanKind
 
 from ..base import CodeEvaluator
-from ..patterns import compiled
 from ..protocol import Answer, Skip, Target, Verdict
 from ..text import KINDS_WITH_TEXT, TextOptions, pieces
 

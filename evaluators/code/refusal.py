@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from schemas.patterns import compiled
 from schemas.score import Evidence
 from schemas.trace import SpanKind
 
 from ..base import CodeEvaluator
-from ..patterns import compiled
 from ..protocol import Answer, Target, Verdict
 from ..text import KINDS_WITH_TEXT, TextOptions, pieces
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from schemas.patterns import compiled
 from schemas.score import Evidence
 from schemas.trace import SpanKind
 
 from ..base import CodeEvaluator, Environment, Identity
-from ..patterns import compiled
 from ..protocol import Answer, Target, Verdict
 from ..text import KINDS_WITH_TEXT, TextOptions, pieces
 

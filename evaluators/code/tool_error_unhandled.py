@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import ClassVar
 
+from schemas.patterns import compiled
 from schemas.score import Evidence, TargetKind
 from schemas.trace import Span, SpanKind
 
 from ..base import CodeEvaluator, NoOptions
-from ..patterns import compiled
 from ..protocol import Answer, Context, Target, Verdict
 from ..steps import Steps, is_transient
 from ..text import whole_text

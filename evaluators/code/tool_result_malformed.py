@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from schemas.patterns import compiled
 from schemas.score import Evidence, TargetKind
 from schemas.trace import Span, SpanKind
 
 from ..base import CodeEvaluator, NoOptions
 from ..json_damage import Damage, json_damage
-from ..patterns import compiled
 from ..protocol import Answer, Context, Target, Verdict
 from ..result_texts import asks_for_part, result_texts
 from ..steps import Steps

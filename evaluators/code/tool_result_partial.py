@@ -8,11 +8,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import orjson
 
+from schemas.patterns import compiled
 from schemas.score import Evidence, TargetKind
 from schemas.trace import Span, SpanKind
 
 from ..base import CodeEvaluator, NoOptions
-from ..patterns import compiled
 from ..protocol import Answer, Context, Target, Verdict
 from ..result_texts import asks_for_part, result_texts
 from ..steps import Steps

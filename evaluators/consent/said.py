@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from schemas.patterns import compiled
 from schemas.trace import Message
 
-from ..patterns import compiled
 from ..text import whole_text
 
 MAX_MESSAGE_CHARS = 4_000

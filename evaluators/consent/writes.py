@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..patterns import compiled
+from schemas.patterns import compiled
+
 from ..text import whole_text
 
 MAX_WORDS = 12

@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..patterns import compiled
+from schemas.patterns import compiled
+
 from .hidden import hidden_text
 
 MAX_CHARS = 200_000

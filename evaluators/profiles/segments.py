@@ -6,8 +6,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from schemas.ids import plain_digest
+from schemas.patterns import compiled
 
-from ..patterns import compiled
 from ..text import whole_text
 
 MAX_SEGMENTS = 200

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ..patterns import compiled
+from schemas.patterns import compiled
 
 MAX_DEPTH = 8
 MAX_KEYS = 100

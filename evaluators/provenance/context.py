@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from schemas.patterns import compiled
 from schemas.trace import Message, Span, Trace
 
 from ..depth import TooDeep
-from ..patterns import compiled
 from ..protocol import Target
 from ..text import as_text, whole_text
 from ..tool_calls import given_tools

@@ -12,8 +12,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from schemas.patterns import compiled
+
 from ..depth import TooDeep
-from ..patterns import compiled
 from ..text import whole_text
 
 MAX_IDENTIFIERS = 64

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from schemas.patterns import compiled
+
 from ..depth import TooDeep
-from ..patterns import compiled
 from ..text import as_text, whole_text
 from .prose import is_failure_phrase, prose_sign
 from .sign import ErrorSign

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..patterns import compiled
+from schemas.patterns import compiled
+
 from .prose import is_failure_phrase
 from .sign import ErrorSign
 

@@ -5,7 +5,8 @@ A text that *tells of* errors is no error: what counts is how it begins, and for
 
 from __future__ import annotations
 
-from ..patterns import compiled
+from schemas.patterns import compiled
+
 from .sign import ErrorSign
 from .systems import is_system_message
 

@@ -5,7 +5,7 @@ Each is a whole message, or the beginning of one: a short text in which such wor
 
 from __future__ import annotations
 
-from ..patterns import compiled
+from schemas.patterns import compiled
 
 _CODE = compiled(
     r"\A(?:(?:DEADLINE|QUOTA|RATE_LIMIT|LIMIT)_EXCEEDED|RESOURCE_EXHAUSTED|PERMISSION_DENIED|ACCESS_DENIED|FAILED_PRECONDITION"

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import re2
-
 from . import checks
 from .checks import Check
 
@@ -26,10 +24,3 @@ class Rule:
     kind: str
     pattern: Any
     accepts: Check = checks.always
-
-
-def compiled(pattern: str) -> Any:
-    """An RE2 pattern that raises `re2.error` and logs nothing."""
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(pattern, options)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..patterns import compiled
 from . import checks
-from .rule import BEFORE, GIVEN, Rule, compiled
+from .rule import BEFORE, GIVEN, Rule
 
 GATE = (
     r"@|%40|\+\d[\d ().\-]{6}|\d{3}(?:\) ?|[.\-])\d{3}[.\-]\d{4}|\d{4}[ .\-]?\d{4,6}[ .\-]?\d{4}|\d{3}-\d{2}-\d{4}|\d\.\d{1,3}\.\d{1,3}\.\d|(?:[0-9A-Fa-f]{1,4}:){3}"

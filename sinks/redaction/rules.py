@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import re2
-
 from schemas import personal_data
 from schemas.errors import ConfigError
-from schemas.personal_data import BEFORE, GIVEN, Rule, checks, compiled
+from schemas.patterns import compiled
+from schemas.personal_data import BEFORE, GIVEN, Rule, checks
 from schemas.settings.pipeline import RedactionRule
 
 
@@ -27,8 +26,8 @@ def user_rule(rule: RedactionRule, path: str) -> Rule:
     """
     try:
         return Rule(rule.name.upper(), compiled(rule.pattern))
-    except re2.error as error:
-        raise ConfigError(f"not a regular expression that RE2 reads: {_said(error)}", path=path) from None
+    except ValueError as error:
+        raise ConfigError(str(error), path=path) from None
 
 
 GATES = {
@@ -113,8 +112,3 @@ _KEYS = (
     r"glpat-[A-Za-z0-9_\-]{20,}",
     r"dapi[a-f0-9]{32}",
 )
-
-
-def _said(error: Exception) -> str:
-    said = error.args[0] if error.args else error
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)

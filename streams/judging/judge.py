@@ -193,9 +193,7 @@ class Judge:
         taken = await self._without_deleted(batch, read)
         asked = [one for one in taken if isinstance(one, Asked)]
         batch.open += len(taken)
-        warehouse, trace_ids = self._context.warehouse, sorted({one.request.trace_id for one in asked})
-        stored = await self._context.in_thread(batch, "verdicts", lambda: warehouse.stored_scores(trace_ids))
-        current = await self._context.in_thread(batch, "fingerprints", lambda: warehouse.fingerprints(trace_ids))
+        stored, current = await self._known(batch, asked) if asked else ({}, {})
         queue = self._queues.setdefault(batch.place, deque())
         tasks: list[asyncio.Task[None]] = []
         for one in taken:
@@ -205,6 +203,13 @@ class Judge:
         await self._emit(batch)  # what is passed over, and has nobody after it who would
         if tasks and self._poison.is_watched(batch):
             await asyncio.wait(tasks, timeout=SURVIVED_S)
+
+    async def _known(self, batch: Batch, asked: Sequence[Asked]) -> tuple[dict[DecisionKey, Score], dict[str, str]]:
+        """What is stored of the traces that are asked about: their scores, and which fingerprint is the current one."""
+        warehouse, trace_ids = self._context.warehouse, sorted({one.request.trace_id for one in asked})
+        stored = await self._context.in_thread(batch, "verdicts", lambda: warehouse.stored_scores(trace_ids))
+        current = await self._context.in_thread(batch, "fingerprints", lambda: warehouse.fingerprints(trace_ids))
+        return stored, current
 
     async def _without_deleted(self, batch: Batch, read: Sequence[Asked | Passed]) -> list[Asked | Passed]:
         """Passed over are also the requests about what a person had deleted: it is shown to no judge."""
