@@ -12,9 +12,10 @@ import orjson
 from numpy.typing import NDArray
 
 from drift.observations import selected
+from drift.packed import PackedTable
 from drift.protocol import OUTCOMES, Observations
 from drift.room import with_room
-from drift.table import Lookup, SegmentTable
+from drift.table import NOT_ASKED, Lookup, SegmentTable
 from schemas.measurement import Segment, key_parts
 from schemas.state_row import StateRow
 
@@ -34,13 +35,13 @@ class KnownSegments:
     """
 
     def __init__(self, limit: int, most: int, other: str) -> None:
-        self.table = SegmentTable()
+        self.table = PackedTable()
         self._limit, self._most, self._other = limit, most, other
         self._admitted = 0
         self._is_admitted = np.zeros(16, dtype=np.bool_)
         self._counts = np.zeros((16, len(OUTCOMES)), dtype=np.int64)
         self._changed = np.zeros(16, dtype=np.bool_)
-        self._lookup = Lookup(self._places)
+        self._lookup = Lookup(self._places, self._admitted_of)
 
     def name(self, key: str) -> int:
         """The number of a segment that may never be seen. It counts towards the limit only once it is."""
@@ -71,7 +72,7 @@ class KnownSegments:
         self._changed[:] = False
         rows = []
         for number, counts in zip(changed.tolist(), self._counts[changed].tolist(), strict=True):
-            key = self.table.keys[number]
+            key = self.table.key(number)
             rows.append(StateRow(SEGMENT_KIND, key, orjson.dumps(_state(key, counts))))
         return rows
 
@@ -94,16 +95,17 @@ class KnownSegments:
         for name in ("_counts", "_changed", "_is_admitted"):
             setattr(self, name, with_room(getattr(self, name), len(self.table)))
 
-    def _places(self, table: SegmentTable, asked: Sequence[int]) -> NDArray[np.int32]:
+    def _admitted_of(self, keys: Sequence[str]) -> NDArray[np.int32]:
+        """The places of those that have one."""
         self._reserve()
-        known = self.table.numbers(map(table.keys.__getitem__, asked))
-        found = known << 1
-        for i in np.flatnonzero((known < 0) | ~self._is_admitted[known]).tolist():
-            found[i] = self._place(table, asked[i])
-        return found
+        numbers = self.table.numbers(keys)
+        return np.where((numbers >= 0) & self._is_admitted[numbers], numbers << 1, NOT_ASKED)
+
+    def _places(self, table: SegmentTable, asked: Sequence[int]) -> list[int]:
+        return [self._place(table, one) for one in asked]
 
     def _place(self, table: SegmentTable, one: int) -> int:
-        key, moved = table.keys[one], 0
+        key, moved = table.key(one), 0
         if self.table.number(key) is None and self._admitted >= self._limit:
             segment = table[one]
             if segment.dimension is not None:

@@ -170,7 +170,7 @@ class Monitor:
         for number in self._touched:
             for watch in self._watches[number]:
                 if watch.changed:
-                    key = self._known.table.keys[number]
+                    key = self._known.table.key(number)
                     rows.append(StateRow(f"{RULE_KIND}{watch.rule.name}", key, watch.encode()))
                     watch.changed = False
         self._touched.clear()

@@ -84,7 +84,7 @@ def joined(parts: Iterable[Observations]) -> Observations:
         for row in part.rows(np.arange(len(part))):
             if row.vector is not None:
                 made.vectors[len(made.segment)] = row.vector
-            made.segment.append(made.segments.add(part.segments.keys[row.segment]))
+            made.segment.append(made.segments.add(part.segments.key(row.segment)))
             made.trace.append(made.number(made.traces, row.trace_id))
             made.outcome.append(row.outcome)
             made.value.append(row.value)

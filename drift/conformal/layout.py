@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from drift.conformal import randomiser, ranks, scale
 from drift.conformal.bets import ODDS, graded_bets, graded_table
 from drift.conformal.grouping import Groups, Rounds, inverse
-from drift.localise.focus import HULL_FIELDS
 
 OUTSIDE_MIN, OUTSIDE_MOST, OUTSIDE_SHARE = 32, 255, 20
 """A scale is outgrown when at least 32 observations of an epoch, and one in 20, lie beyond its ends."""
@@ -21,7 +20,6 @@ _FIELDS: list[Any] = [
     ("n", np.uint32),  # observations since the epoch began, and their sum
     ("s", np.uint32),
     ("due", np.uint32),  # n at which the latest change is to be measured again
-    *HULL_FIELDS,
 ]
 
 
@@ -32,7 +30,6 @@ class Batch:
     groups: Groups
     rounds: Rounds
     histograms: Groups
-    row: NDArray[np.int64]
     bins: NDArray[np.int64]
 
     def by_rounds(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -51,14 +48,14 @@ class PassFail:
         self._odds = np.array(ODDS)
 
     def places(
-        self, store: NDArray[np.void], row: NDArray[np.int64], value: NDArray[np.float64]
+        self, heads: NDArray[np.void], of: NDArray[np.int64], value: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         return value.astype(np.int64), np.zeros(len(value), dtype=np.bool_)
 
-    def bin(self, store: NDArray[np.void], row: NDArray[np.int64], fine: NDArray[np.int64]) -> NDArray[np.int64]:
+    def bin(self, heads: NDArray[np.void], of: NDArray[np.int64], fine: NDArray[np.int64]) -> NDArray[np.int64]:
         return fine
 
-    def pay(self, batch: Batch, counts: NDArray[Any], store: NDArray[np.void]) -> NDArray[np.float32]:
+    def pay(self, batch: Batch, counts: NDArray[Any], heads: NDArray[np.void]) -> NDArray[np.float32]:
         """odds^y over its mean among all verdicts so far, this one included: 1 on average, whatever their counts.
 
         Parameters
@@ -74,20 +71,20 @@ class PassFail:
         return batch.by_rounds(paid.astype(np.float32))
 
     def outgrown(
-        self, store: NDArray[np.void], groups: Groups, outside: NDArray[np.bool_], t: NDArray[np.int64]
+        self, heads: NDArray[np.void], groups: Groups, outside: NDArray[np.bool_], t: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], None]:
         return outside, None
 
-    def grow(self, store: NDArray[np.void], row: int, counts: NDArray[np.int64], value: float) -> None:
+    def grow(self, heads: NDArray[np.void], row: int, counts: NDArray[np.int64], value: float) -> None:
         raise AssertionError("verdicts have no scale")
 
-    def forget(self, store: NDArray[np.void], row: int) -> None:
+    def forget(self, heads: NDArray[np.void], row: int) -> None:
         return None
 
-    def variance(self, element: np.void, counts: NDArray[np.int64]) -> None:
+    def variance(self, head: np.void, counts: NDArray[np.int64]) -> None:
         return None
 
-    def level(self, element: np.void, mean: float) -> float:
+    def level(self, head: np.void, mean: float) -> float:
         return mean
 
 
@@ -106,16 +103,16 @@ class Graded:
         self._middles = sums / np.maximum(counts, 1)
 
     def places(
-        self, store: NDArray[np.void], row: NDArray[np.int64], value: NDArray[np.float64]
+        self, heads: NDArray[np.void], of: NDArray[np.int64], value: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Thousandths of the scale, and whether beyond its ends."""
-        return scale.places(store["shape"][row], store["centre"][row], store["spread"][row], value)
+        return scale.places(heads["shape"][of], heads["centre"][of], heads["spread"][of], value)
 
-    def bin(self, store: NDArray[np.void], row: NDArray[np.int64], fine: NDArray[np.int64]) -> NDArray[np.int64]:
-        bins: NDArray[np.int64] = self._bins[np.minimum(store["shape"][row], 1), fine]
+    def bin(self, heads: NDArray[np.void], of: NDArray[np.int64], fine: NDArray[np.int64]) -> NDArray[np.int64]:
+        bins: NDArray[np.int64] = self._bins[np.minimum(heads["shape"], 1)[of], fine]
         return bins
 
-    def pay(self, batch: Batch, counts: NDArray[Any], store: NDArray[np.void]) -> NDArray[np.float32]:
+    def pay(self, batch: Batch, counts: NDArray[Any], heads: NDArray[np.void]) -> NDArray[np.float32]:
         """What the table of bets says of each observation's randomised rank.
 
         Parameters
@@ -124,59 +121,53 @@ class Graded:
         """
         histograms, order = batch.histograms, batch.histograms.order
         ranked = ranks.ranked(histograms, counts, batch.bins[order])
-        row = batch.row[order]
-        ordinal = store["seen"][row].astype(np.uint64) + batch.groups.rank[order].astype(np.uint64)
-        cells = ranks.cells(ranked, randomiser.uniforms(store["seed"][row], ordinal))
+        of = batch.groups.of[order]
+        ordinal = heads["seen"].astype(np.uint64)[of] + batch.groups.rank[order].astype(np.uint64)
+        cells = ranks.cells(ranked, randomiser.uniforms(heads["seed"][of], ordinal))
         paid: NDArray[np.float32] = self._table[batch.by_rounds(cells)]
         return paid
 
     def outgrown(
-        self, store: NDArray[np.void], groups: Groups, outside: NDArray[np.bool_], t: NDArray[np.int64]
+        self, heads: NDArray[np.void], groups: Groups, outside: NDArray[np.bool_], t: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64] | None]:
         """Where a scale has become too small, and how many lay outside so far (None: none more)."""
         if not outside.any():
             return outside, None
-        count = store["outside"][groups.keys].astype(np.int64)[groups.of] + groups.sums(outside.astype(np.int64))
+        count = heads["outside"].astype(np.int64)[groups.of] + groups.sums(outside.astype(np.int64))
         return outside & (count >= OUTSIDE_MIN) & (count <= OUTSIDE_MOST) & (count * OUTSIDE_SHARE > t), count
 
-    def grow(self, store: NDArray[np.void], row: int, counts: NDArray[np.int64], value: float) -> None:
+    def grow(self, heads: NDArray[np.void], row: int, counts: NDArray[np.int64], value: float) -> None:
         """A scale about what was counted, and `value`, which lay outside."""
         reached = np.cumsum(counts) * 4 // max(int(counts.sum()), 1)
-        middles = self._middles[min(int(store["shape"][row]), 1)]
+        middles = self._middles[min(int(heads["shape"][row]), 1)]
         quartiles = [float(middles[np.argmax(reached >= q)]) for q in (1, 2, 3)]
-        self.set_scale(store, row, scale.outgrown(self.scale(store[row]), quartiles, value))
+        self.set_scale(heads, row, scale.outgrown(self.scale(heads[row]), quartiles, value))
 
-    def set_scale(self, store: NDArray[np.void], row: int, chosen: scale.Scale) -> None:
-        store["shape"][row], store["centre"][row], store["spread"][row] = chosen
+    def set_scale(self, heads: NDArray[np.void], row: int, chosen: scale.Scale) -> None:
+        heads["shape"][row], heads["centre"][row], heads["spread"][row] = chosen
 
-    def scale(self, element: np.void) -> scale.Scale:
-        return scale.Scale(int(element["shape"]), float(element["centre"]), float(element["spread"]))
+    def scale(self, head: np.void) -> scale.Scale:
+        return scale.Scale(int(head["shape"]), float(head["centre"]), float(head["spread"]))
 
-    def forget(self, store: NDArray[np.void], row: int) -> None:
-        store["outside"][row] = 0
+    def forget(self, heads: NDArray[np.void], row: int) -> None:
+        heads["outside"][row] = 0
 
-    def variance(self, element: np.void, counts: NDArray[np.int64]) -> float:
+    def variance(self, head: np.void, counts: NDArray[np.int64]) -> float:
         """Of the places of what was counted, in thousandths squared."""
-        middles = self._middles[min(int(element["shape"]), 1)]
+        middles = self._middles[min(int(head["shape"]), 1)]
         total = max(int(counts.sum()), 1)
         mean = float((counts * middles).sum()) / total
         return float((counts * (middles - mean) ** 2).sum()) / total
 
-    def level(self, element: np.void, mean: float) -> float:
+    def level(self, head: np.void, mean: float) -> float:
         """The value at a place; intervals end where the scale does."""
-        return self.scale(element).value(min(max(mean, 0.0), float(scale.FINE)))
+        return self.scale(head).value(min(max(mean, 0.0), float(scale.FINE)))
 
 
 Kind = PassFail | Graded
 
 
-def row_type(kind: Kind, cells: int) -> np.dtype[np.void]:
-    """One segment, packed: without a calendar 330 bytes for pass/fail and 500 for graded scores."""
-    fields = [
-        *_FIELDS,
-        ("r", np.float32, (len(kind.says),)),
-        ("counts", kind.counts_type, (cells, kind.bins)),
-    ]
-    if isinstance(kind, Graded):
-        fields += [("centre", np.float64), ("spread", np.float64), ("shape", np.uint8), ("outside", np.uint8)]
-    return np.dtype(fields)
+def head_type(kind: Kind) -> np.dtype[np.void]:
+    """What is kept of a segment beside R, histograms and hulls."""
+    scale_of = [("centre", np.float32), ("spread", np.float32), ("shape", np.uint8), ("outside", np.uint8)]
+    return np.dtype([*_FIELDS, *scale_of] if isinstance(kind, Graded) else _FIELDS)

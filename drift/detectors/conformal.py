@@ -86,7 +86,7 @@ class ConformalBank:
         self.tracks = {PASS_FAIL: Track(PassFail(), cells), GRADED: Track(self.graded_kind, cells)}
         self.owners = {PASS_FAIL: array("i"), GRADED: array("i")}
         self.track_of = np.zeros(16, dtype=np.int8)
-        self.place = np.zeros(16, dtype=np.int64)
+        self.place = np.zeros(16, dtype=np.int32)
         self.reads_verdict = np.zeros(16, dtype=np.bool_)
         self.waiting = WaitingRoom()
         self.followed: dict[int, Followed] = {}
@@ -125,7 +125,9 @@ class ConformalBank:
             own = np.flatnonzero(self.track_of[rows] == which)
             if len(own):
                 cell = calendar_cells(self.options.calendar, time[own])
-                columns = Columns(index[own], self.place[rows[own]], value[own], time[own], cell, patience[own])
+                columns = Columns(
+                    index[own], self.place[rows[own]].astype(np.int64), value[own], time[own], cell, patience[own]
+                )
                 for event in track.feed(columns):
                     found += self._acted(which, track, event)
         return sorted(found, key=lambda detection: detection.index)
@@ -150,8 +152,8 @@ class ConformalBank:
         row = self.rows.of_key(key)
         if row is None or self.track_of[row] == WAITING:
             return 0.0, self._patience
-        store = self.tracks[int(self.track_of[row])].store
-        return float(mean(store["r"][self.place[row]][np.newaxis])[0]), self._patience
+        r = self.tracks[int(self.track_of[row])].r
+        return float(mean(r[self.place[row]][np.newaxis])[0]), self._patience
 
     def reserve(self, rows: int) -> None:
         """Make room for so many rows."""
@@ -167,7 +169,7 @@ class ConformalBank:
         self.place[row] = track.add(randomiser.seed(self.rows.key(row)), time)
         self.owners[which].append(row)
         if chosen is not None:
-            self.graded_kind.set_scale(track.store, int(self.place[row]), chosen)
+            self.graded_kind.set_scale(track.heads, int(self.place[row]), chosen)
 
     def _past_waiting(
         self,
@@ -207,16 +209,16 @@ class ConformalBank:
             return []
         if event.what == "due":
             return self._settled(row, track, event)
-        observations = int(track.store["n"][event.row])
+        observations = int(track.heads["n"][event.row])
         change = track.change(event.row, event.time)
         self.followed.pop(row, None)
         if change is None:  # no level moved: a tail or the spread did, or all within three observations
             track.begin(event.row, event.time)
             return [self._detection(row, track, event, None, observations)]
         track.begin_at(event.row, change, max(1, self.options.settle // self.options.block))
-        element = track.store[event.row]
+        head = track.heads[event.row]
         self.followed[row] = Followed(
-            change, int(element["n"]), int(element["s"]), observations, event.statistic, event.patience, event.bet
+            change, int(head["n"]), int(head["s"]), observations, event.statistic, event.patience, event.bet
         )
         return [self._detection(row, track, event, change, observations)]
 
@@ -225,8 +227,8 @@ class ConformalBank:
         if row not in self.followed:
             return []
         of = self.followed.pop(row)
-        element = track.store[event.row]
-        n, s = int(element["n"]), int(element["s"])
+        head = track.heads[event.row]
+        n, s = int(head["n"]), int(head["s"])
         change = settled(of.change, n - of.n, s - of.s, track.variance(event.row))._replace(n=of.change.t + n)
         again = event._replace(statistic=of.statistic, patience=of.patience, bet=of.bet)
         return [self._detection(row, track, again, change, of.observations, revision=1)]
@@ -268,5 +270,5 @@ class ConformalBank:
         )
 
     def _reading(self, track: Track, place: int, level: Any) -> Reading:
-        element = track.store[place]
-        return Reading(*(track.kind.level(element, value) for value in level))
+        head = track.heads[place]
+        return Reading(*(track.kind.level(head, value) for value in level))

@@ -11,6 +11,7 @@ import orjson
 
 from drift.localise import focus
 from drift.localise.change import Change, Level
+from drift.room import taken
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from drift.conformal.track import Track
     from drift.detectors.conformal import ConformalBank
 
-FORMAT = 1
+FORMAT = 2
 AT_ONCE = 4096
 """Rows that are copied in one go."""
 LOW = 15
@@ -38,13 +39,22 @@ def encoded(bank: ConformalBank, rows: NDArray[np.int64]) -> Iterator[bytes]:
 
 
 def _bodies(track: Track, places: NDArray[np.int64]) -> list[bytes]:
-    elements = track.store[places]
-    focus.tidy(elements)
+    heads, r, counts, hulls = (taken(getattr(track, name), places) for name in track.COLUMNS)
+    focus.tidy(hulls)
     for i in np.flatnonzero(np.isin(places, list(track.more))).tolist() if track.more else ():
         # where the split between the two lies depends on how the stream was cut
-        elements["counts"][i] = track.counts(int(places[i])) & ((1 << LOW) - 1)
-    packed, size = elements.tobytes(), elements.dtype.itemsize
-    return [packed[at : at + size] for at in range(0, len(packed), size)]
+        counts[i] = track.counted(int(places[i])) & ((1 << LOW) - 1)
+    widths = track.widths().values()
+    columns = zip((heads, r, counts, hulls), widths, strict=True)
+    packed = np.hstack([column.view(np.uint8).reshape(len(places), width) for column, width in columns]).tobytes()
+    return [packed[at : at + sum(widths)] for at in range(0, len(packed), sum(widths))]
+
+
+def _unpack(track: Track, place: int, body: bytes) -> None:
+    for name, width in track.widths().items():
+        column = getattr(track, name)
+        column[place] = np.frombuffer(body[:width], dtype=column.dtype).reshape(column[:1].shape)[0]
+        body = body[width:]
 
 
 def _lines(bank: ConformalBank, rows: NDArray[np.int64]) -> Iterator[bytes]:
@@ -68,7 +78,7 @@ def _of_its_own(bank: ConformalBank, row: int, which: int, place: int) -> dict[s
         values, verdicts = waiting
         kept["waiting"] = [[v if isfinite(v) else None for v in values.tolist()], verdicts.tolist()]
     if which and place in bank.tracks[which].more:
-        high = bank.tracks[which].counts(place) >> LOW
+        high = bank.tracks[which].counted(place) >> LOW
         kept["more"] = high.ravel().tolist() if high.any() else None
     if row in bank.followed:
         change, *rest = bank.followed[row]
@@ -89,7 +99,7 @@ def decoded(bank: ConformalBank, row: int, data: bytes) -> bool:
     try:
         head = orjson.loads(line)
         which = head["track"]
-        size = bank.tracks[which].store.dtype.itemsize if which else 0
+        size = sum(bank.tracks[which].widths().values()) if which else 0
         if head["form"] != _form(bank) or len(body) != size:
             return False
     except (orjson.JSONDecodeError, ValueError, TypeError, KeyError):
@@ -101,9 +111,9 @@ def decoded(bank: ConformalBank, row: int, data: bytes) -> bool:
     if which:
         bank.start(row, which, head["verdict"], 0, None)
         track, place = bank.tracks[which], int(bank.place[row])
-        track.store[place] = np.frombuffer(body, dtype=track.store.dtype)[0]
+        _unpack(track, place, body)
         if head.get("more"):
-            track.more[place] = np.array(head["more"], dtype=np.int64).reshape(track.store["counts"].shape[1:]) << LOW
+            track.more[place] = np.array(head["more"], dtype=np.int64).reshape(track.counts.shape[1:]) << LOW
     if "followed" in head:
         (*moments, before, after, gain), *rest = head["followed"]
         made: list[Any] = [*moments, Level(*before), Level(*after), gain]

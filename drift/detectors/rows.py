@@ -43,7 +43,7 @@ class SegmentRows:
 
     def key(self, row: int) -> str:
         """The key of a row's segment."""
-        return self._table.keys[self._numbers[row]]
+        return self._table.key(self._numbers[row])
 
     def by_key(self, rows: Iterable[int]) -> list[tuple[str, int]]:
         """Rows with their keys, in the order of the keys."""
@@ -83,7 +83,7 @@ class SegmentRows:
         return np.fromiter((self._row_of(table, number) for number in asked), dtype=np.int32)
 
     def _row_of(self, table: SegmentTable, number: int) -> int:
-        key = table.keys[number]
+        key = table.key(number)
         if self._evaluators is not None and table[number].evaluator not in self._evaluators:
             return NOT_READ
         row = self.of_key(key)

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from drift.room import put, taken
+
 CORNERS = 11
 RISE, FALL = 0, 1
 HULL_FIELDS = [
@@ -57,23 +59,24 @@ def push(
     at: NDArray[np.int64],
 ) -> None:
     """Add one point to the hulls of each of `rows` (distinct): t observations that sum to s, the last of them at `at`."""
-    dt = (t[:, None, None].astype(np.uint32) - store["hull_t"][rows]).astype(np.float64)
-    ds = (s[:, None, None].astype(np.uint32) - store["hull_s"][rows]).astype(np.float64)
+    own, every = taken(store, rows), np.arange(len(rows))
+    dt = (t[:, None, None].astype(np.uint32) - own["hull_t"]).astype(np.float64)
+    ds = (s[:, None, None].astype(np.uint32) - own["hull_s"]).astype(np.float64)
     # the tangent from the new point touches the hull where the slope is steepest; corners after that are inside
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = ds / dt * _SIGN
-    size = store["hull_size"][rows]
-    slope[np.arange(CORNERS) >= size[:, :, None]] = -np.inf
+    slope[np.arange(CORNERS) >= own["hull_size"][:, :, None]] = -np.inf
     place = slope.argmax(axis=2) + 1
     which, of = np.nonzero(place == CORNERS)
     if len(which):
-        _drop_flattest(store, rows[which], of, t[which], s[which])
+        _drop_flattest(own, which, of, t[which], s[which])
         place[which, of] -= 1
     point = [column.astype(np.uint32) for column in (t, s, at)]
     for side in (RISE, FALL):
         for field, column in zip(_POINT, point, strict=True):
-            store[field][rows, side, place[:, side]] = column
-    store["hull_size"][rows] = place + 1
+            own[field][every, side, place[:, side]] = column
+    own["hull_size"] = place + 1
+    put(store, rows, own)
 
 
 def push_one_by_one(element: np.void, points: Iterable[tuple[int, int, int]]) -> None:

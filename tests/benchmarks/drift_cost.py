@@ -32,7 +32,7 @@ def cost(report: Any) -> None:
         wide, bank_bytes = _fleet(SEGMENTS, 3, verdicts)
         busy, _ = _fleet(2000, 20, verdicts)
         alone, _ = _fleet(1, 20_000, verdicts)
-        row = ConformalBank("c", ConformalOptions()).tracks[1 if verdicts else 2].store.dtype.itemsize
+        row = sum(ConformalBank("c", ConformalOptions()).tracks[1 if verdicts else 2].widths().values())
         held = wide <= 1 and busy <= 1 and alone <= 5 and row <= 512 and bank_bytes <= 64 * 2**20
         table.add_row(
             name,

@@ -70,7 +70,7 @@ def test_a_segment_is_looked_up_once_in_order_of_appearance(shared: bool) -> Non
     asked: list[str] = []
 
     def find(table: SegmentTable, numbers: Sequence[int]) -> list[int]:
-        asked.extend(table.keys[number] for number in numbers)
+        asked.extend(table.key(number) for number in numbers)
         return [int(table[number].dimension_value or 0) for number in numbers]
 
     lookup, table = Lookup(find), SegmentTable()

@@ -29,7 +29,7 @@ def test_a_verdict_pays_1_on_average_over_a_draw_from_the_counts_with_it(zeros: 
     for verdict, count in ((0, zeros), (1, ones)):
         if count:
             groups = Groups(np.zeros(1, dtype=np.int64))
-            batch = Batch(groups, Rounds(groups), groups, np.zeros(1, dtype=np.int64), np.array([verdict]))
+            batch = Batch(groups, Rounds(groups), groups, np.array([verdict]))
             before = np.array([[zeros - (verdict == 0), ones - (verdict == 1)]])
             mean += kind.pay(batch, before, np.empty(0, dtype=[("n", int)]))[0].astype(float) * count / total
     assert mean == pytest.approx(1, abs=1e-6)

@@ -154,7 +154,7 @@ def test_counts_beyond_16_bits_are_exact_and_stored_alike() -> None:
     again = bank()
     again.load(rows)
     track = again.tracks[2]
-    assert track.counts(0).sum() == n - 20
+    assert track.counted(0).sum() == n - 20
     more = fleet(values[:100], verdict=False, first=n)
     again.update(more)
     whole.update(more)
