@@ -24,6 +24,8 @@ from drift.embedding.reference import NOVELTY_BINS, Half, Reference
 FACTORS = np.array([1 / 4, 1 / 2, 2, 4, 8], dtype=np.float32)
 RATES = np.array([-2, -1, -0.5, 0.5, 1, 2, 4], dtype=np.float32)
 NOVELTY_WEIGHT = 0.25
+WIDE = 3
+"""Power of the nodes' weights, which rise with the root of their share, when one is chosen by name."""
 
 
 class Place(NamedTuple):
@@ -95,21 +97,21 @@ class ClusterBank:
         ]
 
     def moved(self) -> Moved:
-        """What moved, as far as the average tells."""
-        return self._most(np.ones(len(FACTORS)), np.ones(len(RATES)))
+        """What explains most of the average: a node, or the distance to every centre."""
+        won = self._weights[:, None] * self.r * ((1 - NOVELTY_WEIGHT) / len(FACTORS))
+        far = self.far * (NOVELTY_WEIGHT / self.far.size)
+        if far.max() <= won.max():
+            return self._node(won)
+        half, rate = divmod(int(far.argmax()), len(RATES))
+        upper = int(self.novelty[half, NOVELTY_BINS // 2 :].sum())
+        return Moved(half, frozenset(), bool(RATES[rate] > 0), upper, int(self.totals[half]))
 
     def grown(self) -> Moved:
-        """The same among what became more common: nodes, or texts farther from every centre."""
-        return self._most(FACTORS > 1, RATES > 0)
+        """The node that became more common, where texts of several kinds were seen to move together: `WIDE` favours those that join
+        kinds, for each kind alone has little evidence, and the luckiest of many most of it."""
+        return self._node(self._weights[:, None] ** WIDE * self.r * (FACTORS > 1))
 
-    def _most(self, factors: NDArray[Any], rates: NDArray[Any]) -> Moved:
-        """With these weights of the factors and rates."""
-        won = self._weights[:, None] * self.r * factors * (1 - NOVELTY_WEIGHT) / len(FACTORS)
-        far = self.far * rates * (NOVELTY_WEIGHT / self.far.size)
-        if far.max() > won.max():
-            half, rate = divmod(int(far.argmax()), len(RATES))
-            upper = int(self.novelty[half, NOVELTY_BINS // 2 :].sum())
-            return Moved(half, frozenset(), bool(RATES[rate] > 0), upper, int(self.totals[half]))
+    def _node(self, won: NDArray[Any]) -> Moved:
         node, factor = divmod(int(won.argmax()), len(FACTORS))
         half = int(self._total_of[node])
         clusters = np.flatnonzero(self._members[half][node - self._first[half]]).tolist()

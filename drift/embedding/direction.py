@@ -54,12 +54,17 @@ class Direction:
         self._towards: NDArray[Any] = self.means
         self._normal: NDArray[Any] | None = None
 
-    def update(self, coordinates: NDArray[np.float32], clusters: tuple[int, int]) -> None:
-        """Take up a text, by its coordinates along the reference's components, float32[p], and its clusters in the halves."""
+    def update(self, coordinates: NDArray[np.float32], clusters: tuple[int, int]) -> NDArray[np.float64]:
+        """Take up a text, by its coordinates along the reference's components, float32[p], and its clusters in the halves.
+
+        Returns
+        -------
+        How far it goes along each direction, 0 to 1; 1/2 while there is none.
+        """
         text = np.zeros_like(self._mean)
         text[: self._p] = self._along * coordinates
         text[[first + cluster for first, cluster in zip(self._first, clusters, strict=True)]] = self._belongs
-        count = int(self.count[0])
+        count, p = int(self.count[0]), np.full((len(MEMORY), 1), 0.5)
         if count >= STEP:
             if self._normal is None:
                 self._turn(count // STEP)
@@ -67,9 +72,9 @@ class Direction:
             at = np.vecdot(self._towards, text)[:, None]
             below = np.count_nonzero(self._normal < at, axis=1)
             ties = np.count_nonzero(self._normal == at, axis=1)
-            p = (below + 0.5 * ties + 0.5) / (self._normal.shape[1] + 1)
+            p = ((below + 0.5 * ties + 0.5) / (self._normal.shape[1] + 1))[:, None]
             share, largest = BETS.T
-            self.r = (self.r + 1) * (1 - share + share * largest * p[:, None] ** (largest - 1))
+            self.r = (self.r + 1) * (1 - share + share * largest * p ** (largest - 1))
             self.value = float(self.r.mean())
         self.gathered += text
         self.count[0] = count + 1
@@ -78,6 +83,12 @@ class Direction:
             self.means = kept * self.means + (1 - kept) * (self.gathered / STEP)
             self.gathered = np.zeros_like(self.gathered)
             self._normal = None
+        return p[:, 0]
+
+    @property
+    def strongest(self) -> int:
+        """The memory along whose direction most was won."""
+        return int(self.r.mean(axis=1).argmax())
 
     def forget(self) -> None:
         """Begin anew, going on in the same directions."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drift.embedding.clusters import Moved, Place
+from drift.embedding.direction import MEMORY
 from drift.embedding.reference import NOVELTY_BINS
 
 REMEMBERED = 1024
@@ -37,13 +38,15 @@ class Recent:
     def __init__(self) -> None:
         self.places = np.zeros((0, 4), dtype=np.uint8)
         self.times = np.zeros(0, dtype=np.float64)
+        self.along = np.zeros((0, len(MEMORY)), dtype=np.float16)
         self.traces: deque[tuple[str, float]] = deque(maxlen=NAMED)
 
-    def add(self, place: Place, trace_id: str, at: float) -> None:
-        """Remember one text; `at` in Unix s."""
+    def add(self, place: Place, along: NDArray[np.float64], trace_id: str, at: float) -> None:
+        """Remember one text; how far `along` each direction it goes, and `at` in Unix s."""
         row = np.array([[*place.clusters, *place.bins]], dtype=np.uint8)
         self.places = np.concatenate([self.places[-REMEMBERED + 1 :], row])
         self.times = np.append(self.times[-REMEMBERED + 1 :], at)
+        self.along = np.concatenate([self.along[-NAMED + 1 :], along[np.newaxis].astype(np.float16)])
         self.traces.append((trace_id, round(place.distance, 4)))
 
     def change(self, moved: Moved) -> Change:
@@ -75,23 +78,34 @@ class Recent:
 
         `shares` of each half's clusters were usual.
         """
-        named = list(self.traces)[-since:]
-        inside = self._inside(moved)[-len(named) :]
+        named, inside = self._named(moved, since)
         grown = self._grown(since, shares)[-len(named) :] if moved.clusters else np.zeros(len(named))
-        chosen = sorted(
+        return _first(
             (-growth, distance if moved.clusters else -distance, trace)
-            for (trace, distance), growth, here in zip(named, grown.tolist(), inside.tolist(), strict=True)
+            for (trace, distance), growth, here in zip(named, grown.tolist(), inside, strict=True)
             if here
         )
-        return list(dict.fromkeys(trace for _, _, trace in chosen))[:TYPICAL]
+
+    def farthest(self, moved: Moved, since: int, direction: int) -> list[str]:
+        """Trace ids of the texts of the node since the change that went farthest along a direction."""
+        named, inside = self._named(moved, since)
+        along = self.along[-len(named) :, direction].tolist()
+        return _first(
+            (-far, distance, trace) for (trace, distance), far, here in zip(named, along, inside, strict=True) if here
+        )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {"places": self.places, "times": self.times}
+        return {"places": self.places, "times": self.times, "far_along": self.along}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], traces: Sequence[Sequence[Any]]) -> None:
         """Go on from there."""
-        self.places, self.times = arrays["places"], arrays["times"]
+        self.places, self.times, self.along = arrays["places"], arrays["times"], arrays["far_along"]
         self.traces = deque(((str(trace), float(distance)) for trace, distance in traces), maxlen=NAMED)
+
+    def _named(self, moved: Moved, since: int) -> tuple[list[tuple[str, float]], list[bool]]:
+        """The texts since the change whose traces are remembered, and which of them are of the node."""
+        named = list(self.traces)[-since:]
+        return named, self._inside(moved)[-len(named) :].tolist()
 
     def _grown(self, since: int, shares: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """By how much the shares of the two clusters of each text since then have grown, added up."""
@@ -106,6 +120,10 @@ class Recent:
             far: NDArray[np.bool_] = self.places[:, 2 + moved.half] >= NOVELTY_BINS // 2
             return far
         return np.isin(self.places[:, moved.half], list(moved.clusters))
+
+
+def _first(ranked: Iterable[tuple[float, float, str]]) -> list[str]:
+    return list(dict.fromkeys(trace for _, _, trace in sorted(ranked)))[:TYPICAL]
 
 
 def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -44,8 +44,8 @@ class Watch:
         bins = [int(h.edges.searchsorted(d)) for h, d in zip(self.reference.halves, (near, far), strict=True)]
         place = Place((first, second), (bins[0], bins[1]), float(min(near, far)))
         self.bank.update(place)
-        self.direction.update(np.vecdot(self.reference.components, x) - self._origin, place.clusters)
-        self.recent.add(place, trace_id, at)
+        along = self.direction.update(np.vecdot(self.reference.components, x) - self._origin, place.clusters)
+        self.recent.add(place, along, trace_id, at)
         return self.value
 
     def forget(self) -> None:
@@ -56,10 +56,13 @@ class Watch:
     def moved(self) -> tuple[Moved, Change, list[str]]:
         """What moved, when and how far, and traces that are typical of it: of a topic that became rarer, of the reference.
 
-        What the direction finds before the bank is something that grew.
+        What the direction found before the bank did is something that grew, and the texts that go farthest along are typical of it.
         """
-        moved = self.bank.grown() if self.direction.value > self.bank.value else self.bank.moved()
+        led = self.direction.value > self.bank.value
+        moved = self.bank.grown() if led else self.bank.moved()
         change = self.recent.change(moved)
+        if led:
+            return moved, change, self.recent.farthest(moved, change.since, self.direction.strongest)
         if moved.more:
             return moved, change, self.recent.typical(moved, change.since, self.bank.shares)
         by_cluster = self.reference.typical[moved.half]

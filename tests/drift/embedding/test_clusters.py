@@ -118,6 +118,13 @@ def test_what_grew_is_named_when_that_is_what_is_asked() -> None:
     assert (bank.grown().clusters, bank.grown().more) == (frozenset({1}), True)
 
 
+def test_what_grew_together_is_named_together() -> None:
+    rng = np.random.default_rng(6)
+    draws = [*rng.integers(0, 4, 800), *rng.choice(4, 60, p=[0.4, 0.4, 0.1, 0.1])]
+    bank = after(of(draws, rng), 400)
+    assert bank.grown().clusters == frozenset({0, 1})
+
+
 def test_shares_are_those_of_all_texts_counted() -> None:
     bank = after([Text((0, 1), (0, 0)), Text((2, 1), (0, 0)), Text((2, 3), (0, 0)), Text((2, 1), (0, 0))], 2)
     assert [share.tolist() for share in bank.shares] == [[0.25, 0, 0.75, 0], [0, 0.75, 0, 0.25]]

@@ -15,7 +15,8 @@ USUAL = [np.full(32, 1 / 32), np.full(32, 1 / 32)]
 def remembered(clusters: list[int]) -> Recent:
     recent = Recent()
     for n, cluster in enumerate(clusters):
-        recent.add(Place((cluster, 0), (cluster % 32, 0), float(n % 7)), f"t{n}", 1000.0 + n)
+        along = np.array([0.5, n % 10 / 10, 0.9 - n % 10 / 10])
+        recent.add(Place((cluster, 0), (cluster % 32, 0), float(n % 7)), along, f"t{n}", 1000.0 + n)
     return recent
 
 
@@ -61,9 +62,16 @@ def test_typical_of_joined_clusters_are_of_the_one_that_grew_most() -> None:
     assert {clusters[int(t[1:])] for t in remembered(clusters).typical(both, 60, [usual, usual])} == {3}
 
 
+def test_farthest_are_those_of_the_topic_since_the_change_that_go_along_most() -> None:
+    clusters = [3] * 100 + [3, 1] * 20
+    recent = remembered(clusters)
+    assert recent.farthest(moved(clusters), 40, 1) == ["t128", "t108", "t138", "t118", "t126"]
+    assert recent.farthest(moved(clusters), 40, 2) == ["t120", "t100", "t130", "t110", "t112"]
+
+
 def test_memory_is_bounded() -> None:
     recent = remembered([1] * (REMEMBERED + 50))
     assert len(recent.places) == len(recent.times) == REMEMBERED
-    assert len(recent.traces) == NAMED
+    assert len(recent.traces) == len(recent.along) == NAMED
     assert recent.times[0] == 1050.0
     assert len(recent.typical(Moved(0, frozenset({1}), True, 10, 10), 10_000, USUAL)) == TYPICAL
