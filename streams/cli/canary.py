@@ -57,7 +57,7 @@ def run(
 
 async def _run_all(found: Located, chosen: list[CanarySettings]) -> list[CanaryRun]:
     from schemas.settings import Topics
-    from streams.cli.sending import acknowledged, connected
+    from streams.cli.sending import connected
     from streams.judging.canary import run_canary
     from streams.kafka.topics import ensure_topics
     from streams.opening import open_current
@@ -69,7 +69,7 @@ async def _run_all(found: Located, chosen: list[CanarySettings]) -> list[CanaryR
             partitions = (await ensure_topics(found.settings.kafka))[Topics.MEASUREMENTS]
             for one in chosen:
                 done, records = await run_canary(one, found.settings, found.source, warehouse, partitions)
-                await acknowledged(producer, records)
+                await producer.publish(records)
                 runs.append(done)
     finally:
         warehouse.close()

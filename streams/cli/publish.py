@@ -64,7 +64,7 @@ def publish(
 
 
 async def _publish(files: list[Path], found: Located, show: Callable[[Tally], None]) -> Tally:
-    from streams.cli.sending import acknowledged, connected
+    from streams.cli.sending import connected
     from streams.files.publishing import publish_files
 
     def tell(problem: Problem) -> None:

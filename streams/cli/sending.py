@@ -12,7 +12,6 @@ from streams.kafka.producer import Outgoing, Producer
 from streams.kafka.topics import ensure_topics
 
 CONNECT_S = 15.0
-ACKNOWLEDGE_S = 60.0
 
 
 @asynccontextmanager
@@ -36,16 +35,7 @@ async def connected(kafka: KafkaSettings) -> AsyncIterator[Producer]:
         await producer.close()
 
 
-async def acknowledged(producer: Producer, records: Sequence[Outgoing]) -> None:
-    """Write `records`; raises `Unavailable` unless all are acknowledged within `ACKNOWLEDGE_S`."""
-    try:
-        async with asyncio.timeout(ACKNOWLEDGE_S):
-            await producer.publish(records)
-    except TimeoutError:
-        raise Unavailable(f"the broker did not acknowledge within {ACKNOWLEDGE_S:.0f} s") from None
-
-
 async def send(kafka: KafkaSettings, records: Sequence[Outgoing]) -> None:
     """Connect, write, disconnect."""
     async with connected(kafka) as producer:
-        await acknowledged(producer, records)
+        await producer.publish(records)

@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.errors import InvalidRecord, Unavailable
 from schemas.settings import KafkaSettings
 from streams.kafka.connection import client_options, why_no_answer
+from streams.kafka.stopping import end_producer
 
 LINGER_MS = 5
 BATCH_BYTES = 256 * 1024
+ACKNOWLEDGED_S = 60.0
+
+log = structlog.get_logger()
 
 
 class Outgoing(NamedTuple):
@@ -37,15 +42,77 @@ class TooLarge(InvalidRecord):
 class Producer:
     """An idempotent producer; order within a partition is kept.
 
-    Errors of the broker are raised as `Unavailable`: nothing was acknowledged, all of the batch may be written again.
+    Errors of the broker are raised as `Unavailable`: not everything was acknowledged, all of the batch may be written again. A
+    client whose background tasks have ended or hang is replaced by a new one first; aiokafka does not do that.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._client: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
 
     async def start(self) -> None:
         """Connect; raises `Unavailable` while no broker answers, `ConfigError` when one refuses us."""
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self._connected()
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await end_producer(client)
+
+    @property
+    def max_record_bytes(self) -> int:
+        return int(self._settings.max_record_mb * 2**20)
+
+    async def publish(self, records: Iterable[Outgoing]) -> int:
+        """Write `records` and wait until the broker has them all; how many there were.
+
+        Raises
+        ------
+        TooLarge : a record is larger than `kafka.max_record_mb`.
+        Unavailable : the broker did not acknowledge every record within `ACKNOWLEDGED_S`.
+        """
+        await self.start()
+        client = self._client
+        assert client is not None
+        try:
+            async with asyncio.timeout(ACKNOWLEDGED_S):
+                return await self._publish(client, records)
+        except MessageSizeTooLargeError as error:
+            raise TooLarge(str(error)) from error
+        except TimeoutError:
+            await self._replace(client)
+            raise Unavailable(f"the broker did not acknowledge within {ACKNOWLEDGED_S:g} s") from None
+        except (KafkaError, RuntimeError) as error:
+            if type(error) in (KafkaError, RuntimeError):  # none that a broker gives: the client itself is broken
+                await self._replace(client)
+            raise Unavailable(f"the broker did not take a record: {error!r}") from error
+
+    async def _publish(self, client: AIOKafkaProducer, records: Iterable[Outgoing]) -> int:
+        prefix = self._settings.topic_prefix
+        pending = []
+        for record in records:
+            pending.append(
+                await client.send(
+                    prefix + record.topic,
+                    record.value,
+                    key=record.key,
+                    partition=record.partition,
+                    timestamp_ms=record.timestamp_ms,
+                )
+            )
+        await asyncio.gather(*pending)
+        return len(pending)
+
+    async def _replace(self, client: AIOKafkaProducer) -> None:
+        """Have the next batch connect anew."""
+        if self._client is client:
+            log.warning("the producer does not recover; it is replaced")
+            await self.close()
+
+    async def _connected(self) -> AIOKafkaProducer:
         client = AIOKafkaProducer(
             **client_options(self._settings),
             acks="all",
@@ -61,42 +128,4 @@ class Producer:
         except KafkaError as error:
             await client.stop()
             raise await why_no_answer(self._settings, error) from error
-        self._client = client
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.stop()
-
-    @property
-    def max_record_bytes(self) -> int:
-        return int(self._settings.max_record_mb * 2**20)
-
-    async def publish(self, records: Iterable[Outgoing]) -> int:
-        """Write `records` and wait until the broker has them all; how many there were.
-
-        Raises
-        ------
-        TooLarge : a record is larger than `kafka.max_record_mb`.
-        Unavailable : the broker did not acknowledge every record.
-        """
-        if self._client is None:
-            raise Unavailable("the producer is not connected yet")
-        prefix = self._settings.topic_prefix
-        pending = []
-        try:
-            for record in records:
-                pending.append(
-                    await self._client.send(
-                        prefix + record.topic,
-                        record.value,
-                        key=record.key,
-                        partition=record.partition,
-                        timestamp_ms=record.timestamp_ms,
-                    )
-                )
-            await asyncio.gather(*pending)
-        except MessageSizeTooLargeError as error:
-            raise TooLarge(str(error)) from error
-        except KafkaError as error:
-            raise Unavailable(f"the broker did not take a record: {error!r}") from error
-        return len(pending)
+        return client

@@ -1,4 +1,4 @@
-"""Ending a consumer, and telling a task's own cancellation from one that a library let out.
+"""Ending clients, and telling a task's own cancellation from one that a library let out.
 
 aiokafka's fetcher cancels its requests when it is stopped and awaits them; one that waits after a failed fetch raises
 `CancelledError` through `stop()`. Taken for the caller's own cancellation it would end a task that nobody wanted to end, in silence.
@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import asyncio
 
-from aiokafka import AIOKafkaConsumer
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+END_S = 5.0
+
+log = structlog.get_logger()
 
 
 def is_cancelled() -> bool:
@@ -25,3 +30,16 @@ async def stop(consumer: AIOKafkaConsumer) -> None:
         await consumer._client.close()
         if is_cancelled():
             raise
+
+
+async def end_producer(producer: AIOKafkaProducer) -> None:
+    """Stop a producer that may hang, or whose tasks have ended by an error: what is not done within `END_S` is given up."""
+    for close in (producer.stop, producer.client.close):
+        try:
+            async with asyncio.timeout(END_S):
+                await close()
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+        except Exception as error:
+            log.debug("a producer does not end by itself", reason=repr(error))

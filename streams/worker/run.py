@@ -57,8 +57,6 @@ def run_worker(component: str, load: Load, http_port: int | None = None) -> int:
     ------
     ConfigError : the configuration cannot work, found before anything is read.
     """
-    import uvloop
-
     configure_logs()
     settings, source = load()
     if component not in COMPONENTS:
@@ -67,7 +65,8 @@ def run_worker(component: str, load: Load, http_port: int | None = None) -> int:
         http_port = settings.http.port and settings.http.port + COMPONENTS.index(component)
     if http_port is not None:
         check_exposure(settings, source, "http")
-    return uvloop.run(_Worker(component, settings, source, load, http_port).run())
+    # not on uvloop: there a write to a connection that has just been lost raises what ends aiokafka's tasks for ever (decision 79)
+    return asyncio.run(_Worker(component, settings, source, load, http_port).run())
 
 
 class _Worker:
