@@ -71,7 +71,7 @@ async def _publish(files: list[Path], found: Located, show: Callable[[Tally], No
         console.fail(str(problem))
 
     async with connected(found.settings.kafka) as producer:
-        return await publish_files(files, producer, acknowledged, show, tell)
+        return await publish_files(files, producer, show, tell)
 
 
 def check_files(files: list[Path]) -> None:

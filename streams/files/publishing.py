@@ -46,28 +46,23 @@ class Tally:
 async def publish_files(
     files: Sequence[Path],
     producer: Producer,
-    send: Callable[[Producer, Sequence[Outgoing]], object],
     on_progress: Callable[[Tally], None],
     on_problem: Callable[[Problem], None],
 ) -> Tally:
-    """Publish `files` in order; a bad line is told and left out.
-
-    Parameters
-    ----------
-    send : awaits the acknowledgement of a batch. One batch is in flight while the next is read.
+    """Publish `files` in order; a bad line is told and left out. One batch is in flight while the next is read.
 
     Raises
     ------
     Unavailable : a batch was not acknowledged.
     """
     tally, reader = Tally(), _Reader(producer.max_record_bytes)
-    flying: asyncio.Task[None] | None = None
+    flying: asyncio.Task[int] | None = None
     batches = iter(_batches(_records(files, reader)))
     try:
         while batch := await asyncio.to_thread(next, batches, None):
             if flying is not None:
                 await flying
-            flying = asyncio.create_task(send(producer, batch))  # type: ignore[arg-type]
+            flying = asyncio.create_task(producer.publish(batch))
             tally.records += len(batch)
             tally.size_bytes += sum(len(record.value) for record in batch)
             tally.topics.update(record.topic for record in batch)
