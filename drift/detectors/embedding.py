@@ -34,7 +34,7 @@ from schemas.state_row import StateRow
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = 2
+FORMAT = 3
 PIECE = 32
 """Texts of the reference to a stored row."""
 MAX_DIMENSIONS = 8192
