@@ -24,7 +24,7 @@ from drift.embedding.reference import Reference
 
 MEMORY = np.array([30.0, 100.0, 300.0])
 """Of the means, in texts."""
-STEP = 4
+STEP = 2
 """Texts after which the directions follow: projecting the reference costs more than all else."""
 BETS = np.array([(share, largest) for largest in (5.0, 10.0, 20.0) for share in (0.1, 0.2, 0.4)])
 """(s, a): as if the share s of the p-values had the density a p^(a-1), of the largest of a uniform numbers."""

@@ -19,7 +19,7 @@ from drift.embedding.arrays import packed, unpacked
 from drift.spread import evenly
 
 COMPONENTS = 128
-SAMPLE = 1024
+SAMPLE = 2048
 """Vectors of the reference that are kept, as coordinates along the components, to rank new ones among."""
 TEXTS_A_CLUSTER = 15
 LEAST_CLUSTERS = 2

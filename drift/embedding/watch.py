@@ -14,6 +14,9 @@ from drift.embedding.direction import Direction
 from drift.embedding.recent import TYPICAL, Change, Recent
 from drift.embedding.reference import Centres, Reference
 
+DIRECTION = 2 / 3
+"""Its weight: it is ahead of the bank where changes are hardest to find."""
+
 
 class Watch:
     """The bank of clusters and the directional detector, on a reference as it was encoded.
@@ -34,8 +37,8 @@ class Watch:
 
     @property
     def value(self) -> float:
-        """The statistic: the mean of the two."""
-        return (self.bank.value + self.direction.value) / 2
+        """The statistic: a mean of the two."""
+        return (1 - DIRECTION) * self.bank.value + DIRECTION * self.direction.value
 
     def update(self, vector: NDArray[np.float16], trace_id: str, at: float) -> float:
         """Take up a text, float16[d], seen at Unix time `at`; the statistic after it."""
