@@ -106,6 +106,8 @@ class Context:
             try:
                 return await _done(work)
             except Unavailable as next_error:
+                if str(next_error) != str(error):
+                    log.warning("still waiting for a dependency", doing=what, reason=str(next_error))
                 error = next_error
 
     @contextmanager

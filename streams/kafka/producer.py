@@ -42,8 +42,9 @@ class TooLarge(InvalidRecord):
 class Producer:
     """An idempotent producer; order within a partition is kept.
 
-    Errors of the broker are raised as `Unavailable`: not everything was acknowledged, all of the batch may be written again. A
-    client whose background tasks have ended or hang is replaced by a new one first; aiokafka does not do that.
+    Errors of the broker are raised as `Unavailable`: not everything was acknowledged, all of the batch may be written again. The
+    next batch then has a new client: of aiokafka's, one may never recover. It counts a batch that it gives up, so that the broker
+    takes no later one for the next in order, and does not start tasks again that have ended by an error.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -86,8 +87,7 @@ class Producer:
             await self._replace(client)
             raise Unavailable(f"the broker did not acknowledge within {ACKNOWLEDGED_S:g} s") from None
         except (KafkaError, RuntimeError) as error:
-            if type(error) in (KafkaError, RuntimeError):  # none that a broker gives: the client itself is broken
-                await self._replace(client)
+            await self._replace(client)
             raise Unavailable(f"the broker did not take a record: {error!r}") from error
 
     async def _publish(self, client: AIOKafkaProducer, records: Iterable[Outgoing]) -> int:
@@ -109,7 +109,7 @@ class Producer:
     async def _replace(self, client: AIOKafkaProducer) -> None:
         """Have the next batch connect anew."""
         if self._client is client:
-            log.warning("the producer does not recover; it is replaced")
+            log.info("the producer is replaced")
             await self.close()
 
     async def _connected(self) -> AIOKafkaProducer:

@@ -10,7 +10,9 @@ from uuid import uuid4
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.producer.message_accumulator import MessageBatch
 from aiokafka.producer.sender import Sender
 
 from schemas.errors import Unavailable
@@ -71,6 +73,17 @@ async def test_an_acknowledgement_that_never_comes(
     with pytest.raises(Unavailable, match=r"within 0\.5 s"):
         await producer.publish(RECORDS)
     monkeypatch.setattr(module, "ACKNOWLEDGED_S", 30)
+    assert await producer.publish(RECORDS) == 1
+
+
+async def test_a_batch_that_was_given_up_while_its_partition_had_no_leader(
+    monkeypatch: pytest.MonkeyPatch, producer: Producer
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(ClusterMetadata, "leader_for_partition", lambda *_: -1)
+        without.setattr(MessageBatch, "expired", lambda _: True)
+        with pytest.raises(Unavailable, match="LeaderNotAvailable"):
+            await producer.publish(RECORDS)
     assert await producer.publish(RECORDS) == 1
 
 
