@@ -50,15 +50,15 @@ class Producer:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._client: AIOKafkaProducer | None = None
-        self._connecting = asyncio.Lock()
+        self._attempt: asyncio.Task[AIOKafkaProducer] | None = None
 
     async def start(self) -> None:
         """Connect; raises `Unavailable` while no broker answers, `ConfigError` when one refuses us."""
-        async with self._connecting:
-            if self._client is None:
-                self._client = await self._connected()
+        await self._connected()
 
     async def close(self) -> None:
+        if self._attempt is not None:
+            self._attempt.cancel()
         client, self._client = self._client, None
         if client is not None:
             await end_producer(client)
@@ -75,9 +75,7 @@ class Producer:
         TooLarge : a record is larger than `kafka.max_record_mb`.
         Unavailable : the broker did not acknowledge every record within `ACKNOWLEDGED_S`.
         """
-        await self.start()
-        client = self._client
-        assert client is not None
+        client = await self._connected()
         try:
             async with asyncio.timeout(ACKNOWLEDGED_S):
                 return await self._publish(client, records)
@@ -113,6 +111,14 @@ class Producer:
             await self.close()
 
     async def _connected(self) -> AIOKafkaProducer:
+        """The client; all who need a new one wait for the same attempt."""
+        if self._client is not None:
+            return self._client
+        if self._attempt is None or self._attempt.done():
+            self._attempt = asyncio.create_task(self._connect())
+        return await asyncio.shield(self._attempt)
+
+    async def _connect(self) -> AIOKafkaProducer:
         client = AIOKafkaProducer(
             **client_options(self._settings),
             acks="all",
@@ -125,7 +131,10 @@ class Producer:
         )
         try:
             await client.start()
-        except KafkaError as error:
-            await client.stop()
-            raise await why_no_answer(self._settings, error) from error
+        except BaseException as error:
+            await end_producer(client)
+            if isinstance(error, KafkaError):
+                raise await why_no_answer(self._settings, error) from error
+            raise
+        self._client = client
         return client

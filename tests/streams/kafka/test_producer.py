@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
@@ -92,9 +93,33 @@ async def test_many_that_fail_together_connect_once(monkeypatch: pytest.MonkeyPa
         raise RuntimeError("the handler is closed")
 
     once(monkeypatch, Sender, "_send_produce_req", ended)
+    started, start = [], AIOKafkaProducer.start
+
+    async def counted(client: AIOKafkaProducer) -> None:
+        started.append(client)
+        await start(client)
+
+    monkeypatch.setattr(AIOKafkaProducer, "start", counted)
     outcomes = await asyncio.gather(*(producer.publish(RECORDS) for _ in range(20)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} <= {int, Unavailable}
     assert await asyncio.gather(*(producer.publish(RECORDS) for _ in range(20))) == [1] * 20
+    assert len(started) == 1
+
+
+async def test_while_no_broker_answers_all_wait_for_one_attempt(
+    monkeypatch: pytest.MonkeyPatch, free_tcp_port: int
+) -> None:
+    tried, start = [], AIOKafkaProducer.start
+
+    async def counted(client: AIOKafkaProducer) -> None:
+        tried.append(client)
+        await start(client)
+
+    monkeypatch.setattr(AIOKafkaProducer, "start", counted)
+    producer = Producer(KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_tcp_port}"))
+    outcomes = await asyncio.gather(*(producer.publish(RECORDS) for _ in range(20)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unavailable} and len(tried) == 1
+    await producer.close()
 
 
 async def test_connections_that_break_as_a_batch_is_written(producer: Producer) -> None:
