@@ -47,7 +47,8 @@ def _bodies(track: Track, places: NDArray[np.int64]) -> list[bytes]:
     widths = track.widths().values()
     columns = zip((heads, r, counts, hulls), widths, strict=True)
     packed = np.hstack([column.view(np.uint8).reshape(len(places), width) for column, width in columns]).tobytes()
-    return [packed[at : at + sum(widths)] for at in range(0, len(packed), sum(widths))]
+    size = sum(widths)
+    return [packed[at : at + size] for at in range(0, len(packed), size)]
 
 
 def _unpack(track: Track, place: int, body: bytes) -> None:
